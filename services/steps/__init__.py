@@ -1,1 +1,1 @@
-"""The rungs of the ladder, one module each: observe (bulk reads), decide (pure), act (one change). They do not know each other."""
+"""The rungs of the ladder, one module each: observe (bulk reads), decide (pure), act. They do not know each other."""
