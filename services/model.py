@@ -163,6 +163,40 @@ class Target:
         return f"{self.cluster}/{self.namespace}/{self.service}"
 
 
+# ---- the proof
+
+
+class Answer(StrEnum):
+    """Answer to one of the how-to's questions. UNKNOWN: cannot be seen from here."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class VerdictLine:
+    """One question of the how-to with its answer and what was seen."""
+
+    question: str
+    answer: Answer
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The proof. `remarks` are worth knowing but decide nothing."""
+
+    lines: tuple[VerdictLine, ...]
+    remarks: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)  #: issuer, names, not_after, tls, cipher, http_status …
+
+    @property
+    def proven(self) -> bool:
+        """Nothing was seen that contradicts; what cannot be seen from here is not a failure."""
+        return all(line.answer is not Answer.NO for line in self.lines)
+
+
 # ---- decisions of a step: values, not exceptions
 
 
@@ -195,6 +229,7 @@ class Done:
     facts: Facts
     kept: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
+    verdict: Verdict | None = None  #: only the probe has one
 
 
 @dataclass(frozen=True)
@@ -229,40 +264,10 @@ class Stop:
 
     reason: str
     hint: str = ""
+    verdict: Verdict | None = None
 
 
 Decision = Done | Act | Wait | Stop
-
-
-class Answer(StrEnum):
-    """Answer to one of the how-to's questions. UNKNOWN: cannot be seen from here."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class VerdictLine:
-    """One question of the how-to with its answer and what was seen."""
-
-    question: str
-    answer: Answer
-    detail: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The proof. `remarks` are worth knowing but decide nothing."""
-
-    lines: tuple[VerdictLine, ...]
-    remarks: tuple[str, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)  #: issuer, names, not_after, tls, cipher, http_status …
-
-    @property
-    def proven(self) -> bool:
-        """Nothing was seen that contradicts; what cannot be seen from here is not a failure."""
-        return all(line.answer is not Answer.NO for line in self.lines)
 
 
 # ---- requests

@@ -67,6 +67,15 @@ class Leaf:
     not_after: datetime
 
 
+def normal_serial(text: str) -> str:
+    """A certificate's serial number in the one form that is compared: hex, lower case, no separators, no leading zeros.
+
+    ACM prints "0a:1B:…", openssl "0A1B…", both the same number. Empty stays empty.
+    """
+    digits = text.strip().lower().removeprefix("0x").replace(":", "").replace(" ", "")
+    return digits.lstrip("0") or digits[:1]
+
+
 class Certificates(Protocol):
     """ACM in one account and region."""
 
@@ -348,6 +357,50 @@ class TlsProber(Protocol):
         ...
 
 
+class World(Protocol):
+    """Everything outside, by cluster: a cluster names its region and account."""
+
+    @property
+    def installation(self) -> str:
+        """Name of this installation of the bot, in tags, labels and ownership records."""
+        ...
+
+    @property
+    def clusters(self) -> Sequence[str]:
+        """Names of the configured clusters."""
+        ...
+
+    @property
+    def resolver(self) -> Resolver:
+        """Public DNS."""
+        ...
+
+    @property
+    def prober(self) -> TlsProber:
+        """The client that the probe is."""
+        ...
+
+    def region(self, cluster: str) -> str:
+        """AWS region of a cluster's load balancers and certificates."""
+        ...
+
+    def certificates(self, cluster: str) -> Certificates:
+        """ACM where the cluster's load balancers live."""
+        ...
+
+    def load_balancers(self, cluster: str) -> LoadBalancers:
+        """ELBv2 where the cluster's load balancers live."""
+        ...
+
+    def zones(self) -> Zones:
+        """Route 53."""
+        ...
+
+    def kubernetes(self, cluster: str) -> Cluster:
+        """The API server of a cluster."""
+        ...
+
+
 # ---- people
 
 
@@ -423,8 +476,9 @@ class Store(Protocol):
         *,
         endpoint: Endpoint | None = None,
         inbox_key: str = "",
+        show: bool = True,
     ) -> Request:
-        """Write one request (and endpoint) with its events and notices; its card is shown anew.
+        """Write one request (and endpoint) with its events and notices; with `show` its card is shown anew.
 
         Returns the request with its new version. Raises Stale if `version` is not the stored one.
         """
@@ -469,6 +523,10 @@ class Inbox(Protocol):
 
     def finish(self, key: str) -> None:
         """It was dealt with."""
+        ...
+
+    def forget(self, before: datetime) -> int:
+        """Drop the items finished before a moment; how many. Keep them longer than the sender repeats itself."""
         ...
 
 
