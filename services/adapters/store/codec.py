@@ -1,8 +1,9 @@
 """Values of the model to JSON and back, driven by the type hints of the dataclasses.
 
 A document written by an older version loads: unknown keys are ignored, missing ones take the field's default. Times
-are seconds since the epoch. Free data (`Mapping[str, Any]`) may hold JSON scalars, mappings with text keys, enums,
-sequences and aware datetimes; sequences come back as tuples, for values of the model are immutable and compared.
+are seconds since the epoch. Free data (`Mapping[str, Any]`) may hold JSON scalars, lists, mappings with text keys,
+enums (which come back as their value), tuples and aware datetimes. Lists and tuples are told apart, for free data is
+compared: an approved change with the same change as it is wanted today.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -17,8 +18,9 @@ from services.errors import Permanent
 
 T = TypeVar("T")
 
-#: Marks a time inside free data, where no type hint tells it from a number.
+#: Marks of what JSON has no form for inside free data, where no type hint tells it.
 TIME = "$time"
+TUPLE = "$tuple"
 
 
 def seconds(moment: datetime) -> float:
@@ -52,8 +54,10 @@ def encode_data(value: Any) -> Any:
         return value
     if isinstance(value, datetime):
         return {TIME: seconds(value)}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [encode_data(item) for item in value]
+    if isinstance(value, tuple):
+        return {TUPLE: [encode_data(item) for item in value]}
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise TypeError(f"Keys of stored data must be text: {sorted(map(repr, value))}")
@@ -77,10 +81,12 @@ def decode(kind: type[T], data: Mapping[str, Any]) -> T:
 def decode_data(value: Any) -> Any:
     """Free data from JSON."""
     if isinstance(value, list):
-        return tuple(decode_data(item) for item in value)
+        return [decode_data(item) for item in value]
     if isinstance(value, dict):
         if value.keys() == {TIME}:
             return moment(value[TIME])
+        if value.keys() == {TUPLE}:
+            return tuple(decode_data(value[TUPLE]))
         return {key: decode_data(item) for key, item in value.items()}
     return value
 
