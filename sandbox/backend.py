@@ -99,13 +99,21 @@ async def _serve(pod: BackendPod, reader: asyncio.StreamReader, writer: asyncio.
             client = writer.get_extra_info("peername")[0]
             if pod.proxy_protocol:
                 client = await _read_proxy_header(reader)
-            head = await reader.readuntil(b"\r\n\r\n")
+            head = await _read_head(reader)
             writer.write(_answer(pod.name, head, client))
             await writer.drain()
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, TimeoutError, ValueError):
         pass  # a health check that only connects, a client that hung up, or no HTTP at all
     finally:
         writer.close()
+
+
+async def _read_head(reader: asyncio.StreamReader) -> bytes:
+    """The request up to its empty line. What does not begin like HTTP (TLS, say) is not waited for."""
+    first = await reader.readexactly(1)
+    if not first.isalpha():
+        return first + await reader.read(_LONGEST_HEAD)
+    return first + await reader.readuntil(b"\r\n\r\n")
 
 
 async def _read_proxy_header(reader: asyncio.StreamReader) -> str:

@@ -10,6 +10,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+_ROUNDS = 5  #: of the loop, until transports that were aborted have closed their sockets
+
 
 class LoopThread:
     """Start it, run coroutines in it from anywhere, stop it."""
@@ -41,7 +43,8 @@ async def _cancel_all() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-    await asyncio.sleep(0)  # transports that were aborted say goodbye in the next round
+    for _ in range(_ROUNDS):
+        await asyncio.sleep(0)
 
 
 def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

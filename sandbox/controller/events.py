@@ -33,8 +33,7 @@ class EventRecorder:
         """Write one event. `kind` is Normal or Warning. An event that cannot be written is lost, as in a cluster."""
         metadata = service["metadata"]
         namespace, group = metadata["namespace"], (metadata["uid"], kind, reason)
-        self._messages[group].add(message)
-        combined = len(self._messages[group]) > _SIMILAR
+        combined = self._are_too_many(group, message)
         text = f"{_COMBINED if combined else ''}{message}"[:_MAX_MESSAGE]
         key = (*group, _COMBINED if combined else text)
         now = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -46,6 +45,13 @@ class EventRecorder:
             self._seen[key] = (name, 1)
         except ApiException:
             self._seen.pop(key, None)
+
+    def _are_too_many(self, group: tuple[str, ...], message: str) -> bool:
+        known = self._messages[group]
+        if message not in known and len(known) >= _SIMILAR:
+            return True
+        known.add(message)
+        return False
 
     def _count_up(self, namespace: str, key: tuple[str, ...], text: str, now: str) -> bool:
         name, count = self._seen[key]

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from sandbox.aws.model import Certificate, LoadBalancer, TargetGroup
 from sandbox.data_plane.fronts import Address, Front, eligible_targets, plan_fronts, serving_groups
@@ -74,7 +74,8 @@ class DataPlane:
         self._loop.run(self._begin())
 
     def stop(self) -> None:
-        """Close all listeners and end the thread."""
+        """Close all listeners and connections and end the thread."""
+        self._loop.run(self._end())
         self._loop.stop()
 
     def settle(self) -> None:
@@ -88,6 +89,11 @@ class DataPlane:
     async def _begin(self) -> None:
         self._one_look = asyncio.Lock()
         self._following = asyncio.create_task(self._follow())
+
+    async def _end(self) -> None:
+        self._following.cancel()
+        async with self._one_look:
+            await self._serve({})
 
     async def _follow(self) -> None:
         while True:
@@ -146,7 +152,7 @@ class _Listening:
         self._contexts = contexts
         self._turn = itertools.count()
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[Any]] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
 
     def can_become(self, front: Front) -> bool:
         return (self.front.protocol, self.front.ssl_policy) == (front.protocol, front.ssl_policy)
@@ -159,8 +165,8 @@ class _Listening:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
-        for task in self._connections:
-            task.cancel()
+        for client in self._clients:
+            client.transport.abort()
 
     def _is_tls(self) -> bool:
         return self.front.protocol == "TLS"
@@ -169,9 +175,7 @@ class _Listening:
         return self.front.certificates
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 -- asyncio runs this callback in a task
-        self._connections.add(task)
+        self._clients.add(writer)
         group = self.front.target_group
         targets = eligible_targets(group) if group else []
         try:
@@ -180,5 +184,5 @@ class _Listening:
         except OSError as error:
             log.debug("target unreachable: %s", error)
         finally:
-            self._connections.discard(task)
+            self._clients.discard(writer)
             writer.close()
