@@ -170,6 +170,17 @@ class Requests:
 
         return self._change(request_id, decide, inbox_key)
 
+    def undeliverable(self, request_id: str, code: str) -> None:
+        """Its card cannot be shown: nobody could see or approve it, so it ends, unless it runs already."""
+        request = self._store.request(request_id)
+        if request is None or request.state not in (State.PLANNING, State.CHOOSING, State.WAITING):
+            return
+        try:
+            following = transitions.undeliverable(request, code, self._clock())
+            self._store.commit(following.request, following.events, following.notices)
+        except Stale:  # it went on meanwhile; the next delivery tells again
+            return
+
     def _must_be_current(self, request: Request, digest: str) -> None:
         if request.plan is None or request.state is not State.WAITING:
             raise Refused(f"Too late: {request.id} is {request.state}.", code="late")

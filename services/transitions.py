@@ -200,6 +200,13 @@ def expired(request: Request, now: datetime) -> Next:
     return Next(ended, (Event("expired", now, BOT),), (Notice("expired", {}),))
 
 
+def undeliverable(request: Request, code: str, now: datetime) -> Next:
+    """The place where it was asked for cannot be written to."""
+    ended = _end(request, State.REFUSED, now, "I cannot write in that channel.")
+    event = Event("undeliverable", now, BOT, {"code": code})
+    return Next(ended, (event,), (Notice("undeliverable", {"code": code}, Audience.REQUESTER),))
+
+
 # ---- rungs
 
 

@@ -1,0 +1,180 @@
+"""Everything is plugged together here, and nothing is decided."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_sdk import WebClient
+from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler
+
+from bot.engine import Engine
+from bot.scheduler import Scheduler
+from bot.settings import Config, Environment
+from bot.world import RealWorld
+from handlers import actions, commands
+from handlers.directory import SlackDirectory
+from handlers.guard import Guard
+from handlers.outbox import Delivery
+from handlers.replies import Replies
+from services.adapters.kubernetes_watch import ServiceWatch
+from services.adapters.store import SqlStore, open_store
+from services.errors import ServiceError
+from services.planner import Planner
+from services.reconciler import Reconciler
+from services.requests import Requests
+from services.steps.certificate import CertificateStep
+from services.steps.dns_record import DnsRecordStep
+from services.steps.load_balancer import LoadBalancerStep
+from services.steps.probe import ProbeStep
+from services.steps.step import Step
+from services.steps.validation import ValidationStep
+from services.zone_finder import ZoneFinder
+
+log = structlog.get_logger()
+
+#: What came in is kept this long after it was dealt with, so that a late redelivery is still recognised.
+INBOX_MEMORY = timedelta(days=7)
+
+
+def now() -> datetime:
+    """The clock of the process."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """An id nobody can guess, of lower-case letters and digits."""
+    return secrets.token_hex(8)
+
+
+def ladder(world: RealWorld) -> list[Step]:
+    """The rungs, from the ground up."""
+    finder = ZoneFinder(world, now)
+    return [
+        CertificateStep(world),
+        ValidationStep(world, finder),
+        LoadBalancerStep(world),
+        DnsRecordStep(world, finder),
+        ProbeStep(world),
+    ]
+
+
+@dataclass
+class Bot:
+    """All parts of a running process."""
+
+    store: SqlStore
+    world: RealWorld
+    engine: Engine
+    scheduler: Scheduler
+    guard: Guard
+    socket: SocketModeHandler
+    watches: list[ServiceWatch]
+
+    def start(self) -> None:
+        """Start every part. Work that an earlier process left goes on before anything new is taken in."""
+        woken = self.store.restart(now())
+        self._check_credentials()
+        self.guard.take_up()
+        self.scheduler.start()
+        for watch in self.watches:
+            watch.start()
+        self.socket.connect()  # type: ignore[no-untyped-call]
+        log.info("started", open_requests=woken, clusters=list(self.world.clusters))
+
+    def stop(self) -> None:
+        """Take nothing new in, finish what is under way."""
+        self.socket.close()  # type: ignore[no-untyped-call]
+        for watch in self.watches:
+            watch.stop()
+        self.scheduler.stop()
+        self.engine.stop()
+        self.store.close()
+        log.info("stopped")
+
+    def ready(self) -> bool:
+        """Whether people can reach it."""
+        return bool(self.socket.client.is_connected())
+
+    def _check_credentials(self) -> None:
+        """Say at start what would otherwise be found out by the first request; requests say it again in Slack."""
+        try:
+            log.info("aws credentials", account=self.world.account())
+        except ServiceError as error:
+            log.error("aws credentials missing", why=error.sentence, hint=error.hint)
+        for cluster in self.world.clusters:
+            try:
+                self.world.kubernetes(cluster).namespaces()
+                log.info("kubernetes reachable", cluster=cluster)
+            except ServiceError as error:
+                log.error("kubernetes not usable", cluster=cluster, why=error.sentence, hint=error.hint)
+
+
+def build(environment: Environment, config: Config) -> Bot:
+    """Make the process from its settings. Raises SlackApiError if the bot token is not accepted, ServiceError if the
+    database cannot be used."""
+    client = WebClient(
+        token=environment.slack_bot_token.get_secret_value(),
+        base_url=environment.slack_api_url,
+        timeout=10,
+        retry_handlers=[ConnectionErrorRetryHandler(max_retry_count=1)],
+    )
+    app = App(client=client, signing_secret=environment.slack_signing_secret.get_secret_value() or None)
+    world = RealWorld(environment, config, now)
+    directory = SlackDirectory(client, now)
+    store = open_store(environment.nlbtls_database_url, now)
+    steps = ladder(world)
+    changing = steps[:-1]  # the probe changes nothing, so a plan does not speak of it
+    planner = Planner(world, changing, config.as_policy(), directory, config.tls_policy, now)
+    reconciler = Reconciler(store, planner, steps, world, now, new_id, lambda group: engine.submit(group))
+    engine = Engine(reconciler.reconcile, lambda: scheduler.deliver_soon())
+    requests = Requests(store, planner, world, now, new_id, engine.submit)
+    replies = Replies(client)
+    delivery = Delivery(store.outbox, store, client, directory, replies, now, requests.undeliverable)
+    scheduler = Scheduler(
+        sweep=lambda: _sweep(store, engine),
+        deliver=delivery.deliver,
+        tidy=lambda: _tidy(store),
+    )
+    guard = Guard(store.inbox, replies, now, new_id, scheduler.deliver_soon)
+    app.middleware(guard.middleware)
+    commands.register(app, guard, commands.Commands(requests, replies, delivery.permalink, now))
+    actions.register(app, guard, actions.Actions(requests, store, replies))
+    socket = SocketModeHandler(app, environment.slack_app_token.get_secret_value())
+    return Bot(store, world, engine, scheduler, guard, socket, _watches(world, store, engine.submit))
+
+
+def _sweep(store: SqlStore, engine: Engine) -> None:
+    for group in store.due_groups(now()):
+        engine.submit(group)
+
+
+def _tidy(store: SqlStore) -> None:
+    forgotten = store.inbox.forget(now() - INBOX_MEMORY)
+    log.info("tidied", inbox=forgotten)
+
+
+def _watches(world: RealWorld, store: SqlStore, submit: Callable[[str], None]) -> list[ServiceWatch]:
+    """One watch per cluster: a Service that changed wakes the request that waits for it."""
+
+    def on_change(namespace: str, name: str) -> None:
+        ids = [
+            r.id
+            for r in store.requests(open_only=True, limit=1000)
+            if r.spec and (r.spec.namespace, r.spec.service_name) == (namespace, name)
+        ]
+        if ids:
+            store.wake(ids, now())
+            for group in store.due_groups(now()):
+                submit(group)
+
+    watches = []
+    for cluster in world.clusters:
+        try:
+            watches.append(ServiceWatch(world.connected(cluster), world.installation, on_change))
+        except ServiceError as error:
+            log.error("no watch", cluster=cluster, why=error.sentence)
+    return watches

@@ -1,0 +1,77 @@
+"""Buttons and menus in messages: one call into services, reply to the person if it could not be done."""
+
+import re
+
+from slack_bolt import Ack, App, BoltContext
+
+from handlers.guard import Guard
+from handlers.messages import choice
+from handlers.messages import replies as words
+from handlers.messages.blocks import Message
+from handlers.replies import Replies
+from services.errors import Refused
+from services.ports import InboxItem, Store
+from services.requests import Requests
+
+
+class Actions:
+    """Answers clicks. A refusal is told to the clicking person only, with what became of the request."""
+
+    def __init__(self, requests: Requests, store: Store, replies: Replies) -> None:
+        self._requests = requests
+        self._store = store
+        self._replies = replies
+
+    def handle(self, item: InboxItem) -> None:
+        """One click as it came in."""
+        known = {
+            "approve": self._approve,
+            "reject": self._reject,
+            "check_now": self._check_now,
+            "choose_target": self._choose,
+        }
+        act = known.get(item.payload["action_id"])
+        if act is None:
+            self._replies.reply(item.payload, words.outdated())
+            return
+        try:
+            act(item)
+        except Refused as error:
+            self._replies.reply(item.payload, self._told(item, error))
+
+    def _approve(self, item: InboxItem) -> None:
+        request_id, _, digest = item.payload["value"].partition(":")
+        self._requests.approve(request_id, digest, item.payload["person"], inbox_key=item.key)
+
+    def _reject(self, item: InboxItem) -> None:
+        request_id, _, digest = item.payload["value"].partition(":")
+        self._requests.reject(request_id, digest, item.payload["person"], inbox_key=item.key)
+
+    def _check_now(self, item: InboxItem) -> None:
+        self._requests.check_now(item.payload["value"], item.payload["person"], inbox_key=item.key)
+
+    def _choose(self, item: InboxItem) -> None:
+        request_id = item.payload["block_id"].removeprefix("choose:")
+        request = self._store.request(request_id)
+        ref = choice.chosen_ref(request, item.payload["value"]) if request else ""
+        self._requests.choose(request_id, ref, item.payload["person"], inbox_key=item.key)
+
+    def _told(self, item: InboxItem, error: Refused) -> Message:
+        value = item.payload["value"] or item.payload["block_id"].removeprefix("choose:")
+        request = self._store.request(value.partition(":")[0])
+        if request and error.code in ("late", "replaced"):
+            return words.late(request, item.payload["value"].partition(":")[2])
+        if request and error.code == "denied":
+            return words.denied(request, error.sentence)
+        return words.refused(error.sentence, error.hint)
+
+
+def register(app: App, guard: Guard, actions: Actions) -> None:
+    """Plug every action into Bolt; unknown ones too: buttons of older versions stay in old messages for ever."""
+    guard.register("action", actions.handle)
+
+    @app.action(re.compile(".*"))
+    def on_action(ack: Ack, context: BoltContext) -> None:
+        ack()
+        if context["item"] is not None:
+            guard.handle(context["item"])
