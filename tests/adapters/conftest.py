@@ -18,6 +18,10 @@ from sandbox.aws.server import FAULTS as AWS_FAULTS
 from sandbox.aws.server import AwsStandIn
 from sandbox.delays import Delays
 from sandbox.faults import Faults
+from sandbox.kubernetes.server import FAULTS as KUBERNETES_FAULTS
+from sandbox.kubernetes.server import KubernetesStandIn
+from services.adapters.kubernetes import connect
+from tests.adapters.kubernetes_world import KubernetesWorld
 
 Body = str | dict[str, Any] | list[dict[str, Any]]  # a list: lines of a watch, one chunk each
 
@@ -225,3 +229,14 @@ def make_nlb(controller: boto3.Session) -> Callable[[str], str]:
         return answer["LoadBalancers"][0]["LoadBalancerArn"]
 
     return make
+
+
+@pytest.fixture
+def kubernetes_world(kubeconfig: Callable[[str], Path]) -> Iterator[KubernetesWorld]:
+    """An API server on loopback, and the bot's own user in it."""
+    faults = Faults([KUBERNETES_FAULTS])
+    stand_in = KubernetesStandIn(faults, slow_seconds=1.0)
+    stand_in.start()
+    kubeconfig(stand_in.kubeconfig("nlbtls"))
+    yield KubernetesWorld(stand_in, faults, connect(timeout=5))
+    stand_in.stop()
