@@ -5,6 +5,7 @@ it names, conflicts where it would change what others own, and removes what it n
 somebody else owns it.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from sandbox.kubernetes.status import ApiError, Object
 _UNOWNED_METADATA = (
     "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink", "managedFields",
 )  # fmt: skip
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _UNOWNED: FieldSet = frozenset(
     [("f:apiVersion",), ("f:kind",), ("f:metadata",)] + [("f:metadata", f"f:{name}") for name in _UNOWNED_METADATA]
 )
@@ -66,10 +68,12 @@ class Change:
 
 
 def managers_of(obj: Mapping[str, Any]) -> Managers:
-    """Decoded `managedFields`."""
+    """Decoded `managedFields`; an entry without fields says nothing (`[{}]` is how clients reset them)."""
     found: Managers = {}
     for entry in obj.get("metadata", {}).get("managedFields") or []:
-        operation, version = entry["operation"], entry["apiVersion"]
+        if not entry.get("fieldsV1"):
+            continue
+        operation, version = entry.get("operation", "Update"), entry.get("apiVersion", "")
         key = Manager(
             entry.get("manager", ""), operation, version if operation == "Update" else "", entry.get("subresource", "")
         )
@@ -112,17 +116,19 @@ def same_but_times(old: Object, new: Object) -> bool:
     return timeless(old) == timeless(new)
 
 
-def _settle(managers: Managers, acting: Manager, comparison: Comparison, force: bool) -> Managers:
-    """Take what changed away from the others, or raise the conflict."""
+def _settle(
+    managers: Managers, acting: Manager, comparison: Comparison, force: bool, allowed: FieldSet = fields.EMPTY
+) -> Managers:
+    """Take what changed away from the others, or raise the conflict over what is not allowed."""
     changed = comparison.modified | comparison.added
     conflicts = {key: owned.paths & changed for key, owned in managers.items() if key != acting}
-    conflicts = {key: paths for key, paths in conflicts.items() if paths}
-    if conflicts and not force:
-        raise _conflict(conflicts)
+    real = {key: paths - allowed for key, paths in conflicts.items() if paths - allowed}
+    if real and not force:
+        raise _conflict(real)
     settled: Managers = {}
     for key, owned in managers.items():
         if key != acting:
-            owned = replace(owned, paths=owned.paths - conflicts.get(key, fields.EMPTY) - comparison.removed)
+            owned = replace(owned, paths=owned.paths - conflicts[key] - comparison.removed)
         if owned.paths:
             settled[key] = owned
     return settled
@@ -146,8 +152,11 @@ def _conflict(conflicts: Mapping[Manager, FieldSet]) -> ApiError:
 
 
 def update(live: Object, new: Object, change: Change) -> Object:
-    """The new object with `managedFields` after a write that is not an apply (POST, PUT, other patches)."""
-    managers = managers_of(live)
+    """The new object with `managedFields` after a write that is not an apply (POST, PUT, other patches).
+
+    A client may send `managedFields` of its own (kubectl does, to turn a client-side applier into a server-side one).
+    """
+    managers = managers_of(new) or managers_of(live)
     acting = Manager(change.manager, "Update", change.api_version, change.subresource)
     before, after = without_managers(live), without_managers(new)
     # What this way in does not change counts as unchanged, whatever was sent.
@@ -179,10 +188,21 @@ def apply(live: Object, config: Object, change: Change, force: bool) -> Object:
     if last:
         merged = _prune(merged, managers, last.paths, change.shape)
     comparison = Comparison(before, merged, change.shape)
-    settled = _settle(managers, acting, comparison, force)
+    allowed = _applied_by_kubectl(before, change.shape) if change.manager == "kubectl" else fields.EMPTY
+    settled = _settle(managers, acting, comparison, force, allowed)
     if wanted and (not comparison.is_same() or last is None):
         settled[acting] = Owned(wanted, change.api_version, change.now)
     return with_managers(merged, settled)
+
+
+def _applied_by_kubectl(live: Object, shape: Shape) -> FieldSet:
+    """What client-side apply set and nobody changed since: kubectl may take it over by server-side apply."""
+    text = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
+    if not text:
+        return fields.EMPTY
+    last = json.loads(text)
+    comparison = Comparison(live, last, shape)
+    return fields.to_set(last, shape) - comparison.modified - comparison.added
 
 
 def _prune(merged: Object, managers: Managers, last: FieldSet, shape: Shape) -> Object:

@@ -1,6 +1,7 @@
 """From what a client sent to an object of its type: unknown fields, wrong types, and what Go leaves out when empty."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.kubernetes import fields
@@ -92,7 +93,18 @@ def written(obj: Object, resource: Resource) -> Object:
     return result
 
 
+def _time(text: str, *, micro: bool) -> str:
+    """A moment as Go prints it: in UTC, with a Z. What is no moment stays as it is."""
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return text
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")
+
+
 def _written(value: Any, shape: Shape) -> Any:
+    if isinstance(value, str) and shape.name.endswith(("v1.Time", "v1.MicroTime")):
+        return _time(value, micro=shape.name.endswith("MicroTime"))
     if shape.kind == "list" and isinstance(value, list):
         return [_written(item, shape.element) for item in value if item is not None]
     if shape.kind == "any" or not isinstance(value, Mapping):

@@ -32,6 +32,7 @@ from sandbox.kubernetes.status import (
 )
 from sandbox.kubernetes.store import Store
 
+_KEPT_NAMESPACES = ("default", "kube-system", "kube-public")
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _SYSTEM_METADATA = (
     "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
@@ -131,13 +132,12 @@ class Registry:
         """PATCH with a JSON, merge or strategic patch."""
         with self.store.lock:
             live = self.get(resource, namespace, name)
-            before = managed.without_managers(live)
             if kind == patches.JSON:
-                patched = patches.json_patch(before, body)
+                patched = patches.json_patch(live, body)
             elif kind == patches.MERGE or not resource.definition:
-                patched = patches.merge_patch(before, body)
+                patched = patches.merge_patch(live, body)
             else:
-                patched = patches.strategic_patch(before, body, resource.shape)
+                patched = patches.strategic_patch(live, body, resource.shape)
             new = self._decode(resource, patched, write, patch=body)
             self._place(resource, new, namespace, name)
             return self._update(resource, live, new, write)
@@ -171,6 +171,8 @@ class Registry:
         with self.store.lock:
             live = self.get(resource, namespace, name)
             self._check_preconditions(resource, live, options.get("preconditions") or {})
+            if resource == NAMESPACES and name in _KEPT_NAMESPACES:
+                raise forbidden(resource.plural, "", name, "this namespace may not be deleted")
             held = bool(live["metadata"].get("finalizers")) or resource == NAMESPACES
             if dry_run:
                 return live if held or resource.returns_deleted else _success(resource, live)
@@ -272,7 +274,6 @@ class Registry:
             raise invalid(resource.kind, resource.group, new["metadata"].get("name", ""), causes)
 
     def _update(self, resource: Resource, live: Object, new: Object, write: Write) -> Object:
-        new["metadata"].pop("managedFields", None)
         tracked = managed.update(live, new, self._change(resource, write))
         return self._finish_update(resource, live, tracked, write)
 

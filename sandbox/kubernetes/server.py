@@ -143,4 +143,15 @@ class KubernetesStandIn:
         await site.start()
         ready.set_result(f"https://127.0.0.1:{runner.addresses[0][1]}")
         await closing.wait()
+        await site.stop()
+        connections = [connection.transport for connection in runner.server.connections] if runner.server else []
         await runner.cleanup()
+        await _abort(connections)
+
+
+async def _abort(connections: Iterable[asyncio.Transport | None]) -> None:
+    """Drop connections that clients keep alive: a polite TLS goodbye would outlive the loop."""
+    for transport in connections:
+        if transport is not None:
+            transport.abort()
+    await asyncio.sleep(0.01)
