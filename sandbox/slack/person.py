@@ -15,6 +15,8 @@ from sandbox.slack.inputs import elements, label
 T = TypeVar("T")
 CALL_SECONDS = 40.0  #: longer than the longest the server lets anyone wait
 
+LOOK_AGAIN = 0.25  #: seconds after which wait_for asks again although nothing changed here
+
 
 class NotPossibleError(Exception):
     """Slack's client would not let the person do that; says why."""
@@ -170,7 +172,7 @@ class Person:
             left = until - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"{self.name} waited {timeout:g} s in vain.")
-            seen = self._get("/sandbox/changes", after=seen, wait=min(left, 1.0))["last_change"]
+            seen = self._get("/sandbox/changes", after=seen, wait=min(left, LOOK_AGAIN))["last_change"]
         return answer
 
     # --- HTTP ---

@@ -15,7 +15,7 @@ class Limit:
     per_channel: bool = False
 
 
-TIER_1, TIER_2, TIER_3, TIER_4 = Limit(1), Limit(20), Limit(50), Limit(100)
+TIER_2, TIER_3, TIER_4 = Limit(20), Limit(50), Limit(100)
 
 #: One message a second and channel with short bursts, and a cap per workspace ("several hundred a minute").
 POSTING = (Limit(5, 5.0, per_channel=True), Limit(300))

@@ -150,6 +150,8 @@ def _element(element: Json, names: Names) -> str:
         return f"({element['alt_text']})"
     if element["type"] == "button":
         return f"[{_text(element['text'], names)}]"
+    if element["type"].endswith("_input"):
+        return "________"
     if element["type"] == "overflow":
         return " ".join(f"[{_text(option['text'], names)}]" for option in element["options"])
     options = ", ".join(_text(option["text"], names) for option in element.get("options", []))

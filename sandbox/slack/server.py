@@ -3,8 +3,9 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from types import TracebackType
+from typing import Any
 
 from aiohttp import web
 
@@ -75,7 +76,7 @@ class SlackStandIn:
             slowness=slowness,
         )
         self._port = 0
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="slack-stand-in", daemon=True)
         self._ready = threading.Event()
         self._stopping: asyncio.Event | None = None
@@ -116,17 +117,24 @@ class SlackStandIn:
 
     def stop(self) -> None:
         """Close the sockets and end the thread."""
-        if self._thread.is_alive() and self._stopping:
+        if self._loop and self._stopping and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
 
     def refresh_sockets(self) -> None:
         """Ask every socket to reconnect, as Slack does now and then."""
-        asyncio.run_coroutine_threadsafe(self._sockets.refresh(), self._loop).result(timeout=10)
+        self._await(self._sockets.refresh())
 
     def drop_sockets(self) -> None:
         """Close every socket without a word."""
-        asyncio.run_coroutine_threadsafe(self._sockets.drop(), self._loop).result(timeout=10)
+        self._await(self._sockets.drop())
+
+    def _await(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run in the server's thread, and wait."""
+        if self._loop is None:
+            work.close()
+            raise RuntimeError("The stand-in is not running.")
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
 
     def __enter__(self) -> "SlackStandIn":
         self.start()
@@ -140,10 +148,10 @@ class SlackStandIn:
     # --- in the thread ---
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
+        asyncio.run(self._serve())
 
     async def _serve(self) -> None:
+        loop = self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         control = Control(self._interactions)
         app = web.Application(client_max_size=8 * 1024 * 1024)
@@ -159,7 +167,7 @@ class SlackStandIn:
         app_runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
 
         def follow(change: Change) -> None:
-            self._loop.call_soon_threadsafe(self._follow, control, change)
+            loop.call_soon_threadsafe(self._follow, control, change)
 
         forget = self.workspace.on_change(follow)
         try:

@@ -68,7 +68,7 @@ class SocketMode:
         if ticket not in self._unused:
             return web.Response(status=404, text="invalid or used ticket")
         self._unused.discard(ticket)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(timeout=1.0)  # a bot that hangs does not hold up a close for long
         await socket.prepare(request)
         if len(self._connections) >= MOST_CONNECTIONS:
             await socket.send_json({"type": "disconnect", "reason": "too_many_websockets", "debug_info": {}})
