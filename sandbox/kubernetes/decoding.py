@@ -1,5 +1,6 @@
 """From what a client sent to an object of its type: unknown fields, wrong types, and what Go leaves out when empty."""
 
+import copy
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -84,9 +85,9 @@ class Decoder:
 
 def written(obj: Object, resource: Resource) -> Object:
     """The object as the API server stores and writes it: empty optional fields left out, required ones present."""
-    skeleton = resource.skeleton
+    skeleton = copy.deepcopy(dict(resource.skeleton))
     kept = _written(obj, resource.shape)
-    result: Object = {"kind": resource.kind, "apiVersion": resource.api_version} | dict(skeleton) | kept
+    result: Object = {"kind": resource.kind, "apiVersion": resource.api_version} | skeleton | kept
     for name, part in skeleton.items():
         if isinstance(part, dict):
             result[name] = part | (result.get(name) or {})

@@ -144,15 +144,9 @@ def _merge_list(live: list[Any], config: list[Any], shape: Shape) -> list[Any]:
     taken: set[str] = set()
     while lefts or rights:
         head = lefts[0] if lefts else None
-        if head is not None and rights:
-            if head == rights[0]:
-                order.append(rights.pop(0))
-                taken.add(lefts.pop(0))
-                shared = shared[1:]
-                continue
-            if head in right and shared and shared[0] != head:
-                lefts.pop(0)
-                continue
+        if head in right and head not in taken and shared[0] != head:
+            lefts.pop(0)
+            continue
         if head is not None and (head not in right or head in taken):
             lefts.pop(0)
             order.extend([] if head in right else [head])

@@ -1,6 +1,7 @@
 """The verbs: get, list, create, update, patch, delete. One call is one atomic step on the store."""
 
 import base64
+import copy
 import json
 import random
 import uuid
@@ -184,7 +185,8 @@ class Registry:
     # Steps of the verbs
 
     def _nothing(self, resource: Resource) -> Object:
-        return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}} | dict(resource.skeleton)
+        head: Object = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
+        return head | copy.deepcopy(dict(resource.skeleton))
 
     def _change(self, resource: Resource, write: Write) -> managed.Change:
         return managed.Change(

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import copy
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -50,7 +51,7 @@ class KubernetesStandIn:
         webhook: bool = False,
         roles: Mapping[str, Role] = ROLES,
         custom_resources: Iterable[Resource] = CONTROLLER,
-        history: int = 1000,
+        history: int = 5000,
         slow_seconds: float = 5.0,
         namespaces: Iterable[str] = ("default", "kube-system"),
     ) -> None:
@@ -121,7 +122,8 @@ class KubernetesStandIn:
 
     def dump(self) -> list[Object]:
         """All objects, ordered by kind, namespace and name."""
-        return [obj for resource in self.registry.resources for obj in self.store.objects(resource)]
+        kept = [obj for resource in self.registry.resources for obj in self.store.objects(resource)]
+        return copy.deepcopy(kept)
 
     def _resource(self, obj: Object) -> Resource:
         wanted = obj["apiVersion"], obj["kind"]

@@ -1,6 +1,7 @@
 """Objects, their revisions, and the history that watches read."""
 
 import copy
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -23,7 +24,7 @@ class Change:
 
 
 class Store:
-    """In memory, behind one lock. Objects handed out are copies; objects put in are kept as they are."""
+    """In memory, behind one lock. An object that was put in is never changed, only replaced."""
 
     def __init__(self, history: int) -> None:
         self.lock = threading.RLock()
@@ -40,10 +41,10 @@ class Store:
             return copy.deepcopy(self._table(resource).get((namespace, name)))
 
     def objects(self, resource: Resource, namespace: str = "") -> list[Object]:
-        """All objects of a namespace, or of all namespaces, in the order of their keys."""
+        """All objects of a namespace, or of all, in the order of their keys. To read only: they are not copies."""
         with self.lock:
-            found = sorted(self._table(resource).items())
-            return [copy.deepcopy(obj) for (place, _), obj in found if not namespace or place == namespace]
+            table = self._table(resource)
+            return [table[key] for key in sorted(table) if not namespace or key[0] == namespace]
 
     def put(self, resource: Resource, obj: Object) -> Object:
         """Write an object under the next revision, and say so to the watches."""
@@ -70,7 +71,8 @@ class Store:
         with self.lock:
             if revision < self._floor:
                 raise expired(f"too old resource version: {revision} ({self._floor})")
-            return [change for change in self._history if change.revision > revision]
+            newest = itertools.takewhile(lambda change: change.revision > revision, reversed(self._history))
+            return list(newest)[::-1]
 
     def compact(self) -> None:
         """Forget the history, as etcd does every five minutes: older watches and continued lists get 410."""

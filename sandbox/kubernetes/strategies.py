@@ -1,5 +1,7 @@
 """What is particular to a kind when it is created or changed: defaults, resets, rules."""
 
+import copy
+
 from sandbox.kubernetes import services
 from sandbox.kubernetes.resources import EVENTS, NAMESPACES, PODS, SERVICES, Resource
 from sandbox.kubernetes.status import Cause, Object, cause
@@ -31,7 +33,7 @@ def prepare_create(obj: Object, resource: Resource) -> None:
     if resource.has_status:
         obj.pop("status", None)
         if "status" in resource.skeleton:
-            obj["status"] = dict(resource.skeleton["status"])
+            obj["status"] = copy.deepcopy(resource.skeleton["status"])
     if resource.has_generation:
         obj["metadata"]["generation"] = 1
     if resource == NAMESPACES:

@@ -133,13 +133,15 @@ def test_watch_sees_what_is_written_while_it_waits(cluster: KubernetesStandIn, c
     timer.start()
     started = time.monotonic()
     types = []
-    for event in watch.Watch().stream(api.list_namespaced_service, "dev", label_selector="mine=yes", timeout_seconds=5):
+    for event in watch.Watch().stream(
+        api.list_namespaced_service, "dev", label_selector="mine=yes", timeout_seconds=30
+    ):
         types.append(event["type"])
         if len(types) == 2:
             break
     timer.join()
     assert types == ["ADDED", "DELETED"]
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 25
 
 
 def test_watch_from_a_forgotten_revision_ends_with_410(cluster: KubernetesStandIn, core: Callable[..., Any]) -> None:
@@ -394,4 +396,4 @@ def test_stop_ends_open_watches(faults: Faults, tmp_path: Path) -> None:
     follower.start()
     follower.join(timeout=20)
     assert seen == ["ADDED"]
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15

@@ -117,7 +117,7 @@ def test_annotate_patch_wait_describe(cluster: KubernetesStandIn, kubectl: Kubec
     ingress = '{"status":{"loadBalancer":{"ingress":[{"hostname":"app.elb"}]}}}'
     kubectl("patch", "svc", "app", "--subresource=status", "--type=merge", "-p", ingress)
     path = "--for=jsonpath={.status.loadBalancer.ingress[0].hostname}=app.elb"
-    assert kubectl("wait", path, "svc/app", "--timeout=5s").stdout == "service/app condition met\n"
+    assert kubectl("wait", path, "svc/app", "--timeout=30s").stdout == "service/app condition met\n"
     involved = {key: made["metadata"][key] for key in ("name", "namespace", "uid")} | {"kind": "Service"}
     event = {
         "apiVersion": "v1",
@@ -139,12 +139,20 @@ def test_annotate_patch_wait_describe(cluster: KubernetesStandIn, kubectl: Kubec
     ]
 
 
-def test_watch_and_delete(cluster: KubernetesStandIn, kubectl: Kubectl) -> None:
-    """A watch prints rows until it ends; delete waits for the object to go."""
+def test_watch_and_delete(cluster: KubernetesStandIn, kubectl: Kubectl, tmp_path: Path) -> None:
+    """A watch prints what is there, and then what comes; delete waits for the object to go."""
     cluster.create(SERVICE)
-    watched = kubectl("get", "svc", "app", "--watch", "--request-timeout=1s")
-    assert watched.stdout.splitlines()[1].startswith("app ")
-    assert kubectl("delete", "svc", "app", "--timeout=5s").stdout == 'service "app" deleted\n'
+    config = tmp_path / "watcher"
+    config.write_text(cluster.kubeconfig())
+    command = [str(KUBECTL), f"--cache-dir={tmp_path}", f"--kubeconfig={config}", "get", "svc", "--watch"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert watching.stdout.readline().startswith("NAME ")
+        assert "<pending>" in watching.stdout.readline()
+        cluster.create(SERVICE | {"metadata": {"name": "later", "namespace": "default"}})
+        assert watching.stdout.readline().startswith("later ")
+        watching.terminate()
+    assert kubectl("delete", "svc", "app", "--timeout=30s").stdout == 'service "app" deleted\n'
     assert 'services "app" not found' in kubectl("get", "svc", "app").stderr
 
 

@@ -69,6 +69,25 @@ def test_apply_keeps_ports_of_others_and_its_own_order(registry: Registry) -> No
     assert {port["port"]: port["nodePort"] for port in again["spec"]["ports"]}.items() >= before.items()
 
 
+@pytest.mark.parametrize(
+    ("live", "config", "merged"),
+    [
+        ("abc", "cba", "cba"),
+        ("abc", "b", "abc"),
+        ("ac", "b", "acb"),
+        ("abc", "cxa", "bcxa"),
+        ("", "ab", "ab"),
+        ("ab", "", "ab"),
+    ],
+)
+def test_merged_lists_follow_the_configuration(live: str, config: str, merged: str) -> None:
+    """Shared items come in the order of the configuration; items of others stay before what followed them."""
+    metadata = SERVICES.shape.child("metadata")
+    shape = metadata.child("finalizers") if metadata else None
+    assert shape is not None
+    assert fields.merge(list(live), list(config), shape) == list(merged)
+
+
 def test_conflicts_name_field_and_manager_and_force_takes_over(registry: Registry) -> None:
     """Different value: conflict. Same value: shared. Forced: the other loses the field."""
     put(registry, service(443))
