@@ -13,6 +13,7 @@ from typing import Any
 from services.errors import ServiceError
 from services.external_dns import ExternalLook, application_instructions, describe_finding
 from services.external_look import look
+from services.hostnames import registrable_domain
 from services.model import (
     LATER,
     PATIENCE,
@@ -203,7 +204,7 @@ def _elsewhere(item: Item, seen: Seen) -> Decision:
     instructions = seen.instructions
     if instructions is None:
         raise AssertionError("a name held elsewhere comes with instructions")
-    title = f"{item.spec.hostname} at the provider of {instructions.zone}"
+    title = f"{item.spec.hostname} at the provider of {registrable_domain(item.spec.hostname)}"
     fields = {"type": instructions.type, "name": instructions.name, "value": instructions.value}
     line = Change(Verb.ASK, Resource.DNS_RECORD, title, None, fields)
     age = item.now - item.since

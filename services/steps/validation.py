@@ -12,6 +12,7 @@ from services.certificates import gave_up
 from services.errors import ServiceError
 from services.external_dns import ExternalLook, describe_finding, validation_instructions
 from services.external_look import look
+from services.hostnames import registrable_domain
 from services.model import (
     LATER,
     PATIENCE,
@@ -92,12 +93,12 @@ class ValidationStep:
             return Seen(status, choice=choice, records=records, in_sync=not change or zones.in_sync(change))
         if choice.unknown:
             return Seen(status, choice=choice)
+        if name in ("", LATER):
+            return Seen(status, choice=choice)
         resolver = self._world.resolver
         zone = resolver.zone_of(item.spec.hostname)
-        value = item.facts.validation_value
-        instructions = validation_instructions(item.spec.hostname, name or LATER, value or LATER, zone)
-        asked = look(resolver, instructions) if name not in ("", LATER) else None
-        return Seen(status, choice=choice, instructions=instructions, look=asked)
+        instructions = validation_instructions(item.spec.hostname, name, item.facts.validation_value, zone)
+        return Seen(status, choice=choice, instructions=instructions, look=look(resolver, instructions))
 
     def decide(self, item: Item, seen: Seen) -> Decision:
         """See the module."""
@@ -168,14 +169,14 @@ def _in_our_zone(item: Item, seen: Seen, zone: HostedZone, findings: tuple[Findi
 
 def _elsewhere(item: Item, seen: Seen, findings: tuple[Finding, ...]) -> Decision:
     instructions = seen.instructions
-    if instructions is None:
-        raise AssertionError("a name held elsewhere comes with instructions")
-    title = f"for {item.spec.hostname} at the provider of {instructions.zone}"
+    title = f"for {item.spec.hostname} at the provider of {registrable_domain(item.spec.hostname)}"
+    age = item.now - item.since
+    if instructions is None or seen.look is None:  # a plan: ACM has not made up the record yet
+        fields = {"type": "CNAME", "name": LATER, "value": LATER}
+        line = Change(Verb.ASK, Resource.VALIDATION_RECORD, title, None, fields)
+        return Wait("ACM makes up the record when it is asked.", pace(age), line=line, findings=findings)
     fields = {"type": "CNAME", "name": instructions.name, "value": instructions.value}
     line = Change(Verb.ASK, Resource.VALIDATION_RECORD, title, None, fields)
-    age = item.now - item.since
-    if seen.look is None:  # a plan: ACM has not made up the record yet
-        return Wait("ACM makes up the record when it is asked.", pace(age), line=line, findings=findings)
     asked_at = _asked_at(item)
     if item.now - asked_at > PATIENCE + timedelta(hours=1):
         return Stop(
