@@ -1,6 +1,7 @@
 """The Web API of the Slack stand-in, called with slack_sdk: what works, and Slack's error for what does not."""
 
 import json
+import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from typing import Any
@@ -371,3 +372,12 @@ def test_faults_of_single_methods(slack: SlackStandIn, client: WebClient, faults
     faults.switch("slack-user-groups-fail", on=True)
     assert error_of(client, "usergroups.list") == "internal_error"
     assert client.users_list()["ok"]
+
+
+def test_slowness(slack: SlackStandIn, client: WebClient, faults: Faults) -> None:
+    """A slow Slack takes its time over every call, and answers as ever."""
+    client.auth_test()
+    faults.switch("slack-slow", on=True)
+    began = time.monotonic()
+    assert client.auth_test()["ok"]
+    assert time.monotonic() - began >= 0.05

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from slack_sdk import WebClient
 
 from sandbox.faults import Faults
 from sandbox.slack.entities import Change, Message
@@ -136,10 +137,18 @@ def test_people_delete_and_archive(slack: SlackStandIn) -> None:
 @pytest.mark.sandbox
 def test_connection_urls_open_one_socket(slack: SlackStandIn) -> None:
     """Used or invented, a connection URL is worth nothing."""
-    connection = HTTPConnection(urlsplit(slack.url).netloc)
-    connection.request("GET", "/link/?ticket=invented", headers={"Upgrade": "websocket", "Connection": "Upgrade"})
-    assert connection.getresponse().status == 404
-    connection.close()
+    client = WebClient(token=slack.app_token, base_url=f"{slack.url}/api/")
+    issued = urlsplit(str(client.api_call("apps.connections.open")["url"]))
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    upgrade["Sec-WebSocket-Key"] = "c2FuZGJveC1zYW5kYm94IQ=="
+    statuses = []
+    connections = [HTTPConnection(issued.netloc) for _ in range(3)]
+    for connection, ticket in zip(connections, (issued.query, issued.query, "ticket=invented"), strict=True):
+        connection.request("GET", f"/link/?{ticket}", headers=upgrade)
+        statuses.append(connection.getresponse().status)
+    for connection in connections:
+        connection.close()
+    assert statuses == [101, 404, 404]
 
 
 def test_stopping_is_always_possible() -> None:
