@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from moto.core.errors import COMMON_ERROR_CODES
 from moto.elbv2.exceptions import ELBClientError
 from moto.elbv2.models import FakeLoadBalancer
 
@@ -18,6 +19,10 @@ ZONE_IDS = {
     "eu-west-1": "Z2IFOLAFXWLO4F",
     "eu-central-1": "Z3F0SRJ5LGBH90",
 }
+
+# ELB answers with this code though its service model lacks it; moto warns of codes that a model lacks.
+if "UnsupportedCertificate" not in COMMON_ERROR_CODES:
+    COMMON_ERROR_CODES.append("UnsupportedCertificate")
 
 
 def refuse(code: str, message: str) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.acm.models import acm_backends
 from moto.core.responses import ActionResult
-from moto.elbv2 import urls
+from moto.elb.models import ELBBackend
 from moto.elbv2.exceptions import SubnetNotFoundError
 from moto.elbv2.models import FakeAction, FakeListener
 from moto.elbv2.responses import ELBV2Response
@@ -18,6 +18,7 @@ from moto.elbv2.ssl_policies import SSL_POLICIES, build_policy
 from sandbox.aws import model
 from sandbox.aws.balancers import NetworkLoadBalancer, forwards, identifier, refuse
 from sandbox.aws.targets import TargetBackend
+from sandbox.aws.world import World
 
 FAULTS = {
     "nlb-stays-provisioning": "New load balancers stay in the state provisioning and their names do not resolve.",
@@ -44,10 +45,6 @@ class BalancerBackend(TargetBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._views: tuple[model.LoadBalancer, ...] | None = None
-
-    @property
-    def url_paths(self) -> dict[str, Callable[..., Any]]:
-        return {path.format(""): BalancerResponse.dispatch for path in urls.url_paths}
 
     # -- load balancers
 
@@ -260,6 +257,16 @@ class BalancerBackend(TargetBackend):
                     users.setdefault(group_arn, []).append(balancer.arn)
         for group in self.target_groups.values():
             group.load_balancer_arns = list(dict.fromkeys(users.get(group.arn, [])))
+
+
+class SharedHostBackend(ELBBackend):  # type: ignore[misc]
+    """Classic ELB shares its host with ELBv2, and moto asks it first. Classic load balancers are not modelled."""
+
+    world: World
+
+    @property
+    def url_paths(self) -> dict[str, Callable[..., Any]]:
+        return {"/": BalancerResponse.dispatch}
 
 
 class BalancerResponse(ELBV2Response):  # type: ignore[misc]

@@ -9,6 +9,7 @@ from typing import Any
 
 from moto.acm.models import acm_backends
 from moto.core.base_backend import BackendDict
+from moto.elb.models import elb_backends
 from moto.elbv2.models import elbv2_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.route53.models import route53_backends
@@ -27,6 +28,7 @@ _REPLACED = (
     (acm_backends, acm.AcmBackend),
     (route53_backends, route53.ZoneBackend),
     (elbv2_backends, elbv2.BalancerBackend),
+    (elb_backends, elbv2.SharedHostBackend),
 )
 _ORIGINALS = tuple(backends.backend for backends, _ in _REPLACED)
 _LOOK_EVERY = 0.25  # seconds between two looks at pending certificates, if looking is cheap
