@@ -108,7 +108,7 @@ class _Level:
     def delegated(self) -> HostedZone | None:
         """The zone whose delegation set agrees best with the public's NS set, if they share any server."""
         shared = {z: self.ours[z.id] & self.public for z in self.zones}
-        best = max(self.zones, key=lambda z: (self.ours[z.id] == self.public, len(shared[z])), default=None)
+        best = max(self.zones, key=lambda z: len(shared[z]), default=None)
         return best if best and shared[best] else None
 
     @property

@@ -64,10 +64,11 @@ class NameServer:
             return
         if self.authoritative and not self.recursive:
             reply.flags |= dns.flags.AA
+        before = len(reply.answer)
         chain = self._answer(reply, records, name, type_)
         if chain and self.recursive and not self.terse:
             self._fill(reply, chain, type_)
-        elif not reply.answer:
+        elif len(reply.answer) == before:
             reply.authority.append(rrset(apex, "SOA", [SOA]))
             if not any(n == name or n.endswith("." + name) for n, _ in records):
                 reply.set_rcode(dns.rcode.NXDOMAIN)

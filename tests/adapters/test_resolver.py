@@ -92,6 +92,14 @@ def test_where_none_can_be_reached_the_recursive_one_is_asked_and_named(net: Net
     assert resolver.ask("gone.elsewhere.test", "CNAME") == DnsAnswer(Found.NO_NAME, asked=asked)
 
 
+def test_a_cname_to_nowhere_is_there_all_the_same(net: Net) -> None:
+    """A resolver says NXDOMAIN of its target; the name that was asked for exists, and has no TXT."""
+    net.recursive.zones["elsewhere.test"]["dead.elsewhere.test", "CNAME"] = ["gone.cloud.test."]
+    break_down(net.ns1, "refused")
+    break_down(net.ns2, "refused")
+    assert net.resolver().ask("dead.elsewhere.test", "TXT") == DnsAnswer(Found.NO_DATA, asked=f"resolver {RECURSIVE}")
+
+
 def break_down(server: NameServer, fault: str) -> None:
     match fault:
         case "silent":
@@ -222,7 +230,7 @@ def test_without_the_parent_the_recursive_one_says_it(net: Net) -> None:
 def test_the_zone_of_a_name(net: Net, name: str, zone: str) -> None:
     """From the SOA that answers for the name, not for what a CNAME there leads to."""
     net.recursive.zones["elsewhere.test"]["alias.elsewhere.test", "CNAME"] = ["lb.cloud.test."]
-    net.recursive.zones["elsewhere.test"]["dead.elsewhere.test", "CNAME"] = ["gone.cloud.test."]
+    net.recursive.zones["elsewhere.test"]["dead.elsewhere.test", "CNAME"] = ["gone.parent.test."]
     assert net.resolver().zone_of(name) == zone
 
 
