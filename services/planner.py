@@ -89,7 +89,8 @@ class Planner:
                 f"Nobody could approve this: policy names {who}, and the requester does not count.",
                 "Fill the group, or let somebody else ask.",
             )
-        return self._walk(request, spec, rule)
+        why = Finding(f"{spec.namespace}/{spec.source} is the Service: {target.reason}.")
+        return self._walk(request, spec, rule, why)
 
     def members(self, hostname: str) -> Members:
         """Live members of every group that the rules for a host name speak of; unknown groups are left out."""
@@ -184,11 +185,11 @@ class Planner:
 
     # ---- the ladder
 
-    def _walk(self, request: Request, spec: Spec, rule: Rule) -> Outcome:
+    def _walk(self, request: Request, spec: Spec, rule: Rule, why: Finding) -> Outcome:
         now = self._clock()
         facts = Facts()
         changes: list[Change] = []
-        findings: list[Finding] = []
+        findings = [why]
         for step in self._ladder:
             item = Item(request.id, request.endpoint_id, request.generation, spec, facts, now, now)
             seen = step.observe([item])[request.id]

@@ -367,7 +367,7 @@ def test_seeded_objects_keep_their_status(cluster: KubernetesStandIn, core: Call
     """`create` in process stores pods as they are described, and custom resources are served."""
     pod = {"metadata": {"name": "web", "namespace": "dev"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     cluster.create({"apiVersion": "v1", "kind": "Pod", "status": {"phase": "Running", "podIP": "10.0.0.9"}} | pod)
-    assert core("nlbtls").read_namespaced_pod("web", "dev").status.pod_ip == "10.0.0.9"
+    assert core().read_namespaced_pod("web", "dev").status.pod_ip == "10.0.0.9"
     binding = {
         "metadata": {"name": "k8s-dev-app"},
         "spec": {"targetType": "ip", "serviceRef": {"name": "app", "port": 80}},
