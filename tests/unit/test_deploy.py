@@ -34,8 +34,8 @@ def test_every_aws_call_in_the_adapters_is_in_the_policy_and_nothing_else() -> N
     called = set()
     for module, prefix in (("acm", "acm"), ("route53", "route53"), ("elbv2", "elasticloadbalancing")):
         source = (ROOT / f"services/adapters/{module}.py").read_text()
-        names = re.findall(r'_client\.([a-z0-9_]+)|get_paginator\("([a-z0-9_]+)"\)', source)
-        called |= {f"{prefix}:{_camel(a or b)}" for a, b in names if (a or b) != "get_paginator"}
+        names = {*re.findall(r"_client\.([a-z_]+)", source), *re.findall(r'get_paginator\("([a-z_]+)"\)', source)}
+        called |= {f"{prefix}:{_camel(name)}" for name in names - {"get_paginator"}}
     tagging = {"acm:AddTagsToCertificate"}  # RequestCertificate with tags asks for it
 
     assert called | tagging == allowed
