@@ -98,8 +98,8 @@ class Net:
     ns2: NameServer
     now: float = 0.0
 
-    def resolver(self, *recursive: str, lifetime: float = 0.6) -> PublicResolver:
-        """With short patience and a clock that stands still."""
+    def resolver(self, *recursive: str, lifetime: float = 6.0) -> PublicResolver:
+        """With a clock that stands still; a server may take a third of the lifetime (short where one is silent)."""
         servers = [(address, self.port) for address in recursive or (RECURSIVE,)]
         return PublicResolver(servers, self.port, lifetime, clock=lambda: self.now)
 

@@ -33,7 +33,7 @@ def dns() -> Iterator[tuple[DnsStandIn, PublicResolver]]:
     zone = hosted()
     stand_in = DnsStandIn(lambda: [zone], lambda: ())
     port = stand_in.start()
-    yield stand_in, PublicResolver([(RECURSIVE, port)], port, lifetime=1.0)
+    yield stand_in, PublicResolver([(RECURSIVE, port)], port, lifetime=6.0)
     stand_in.stop()
 
 
