@@ -9,13 +9,14 @@ from typing import Any
 
 from moto.acm.models import acm_backends
 from moto.core.base_backend import BackendDict
+from moto.ec2.models import ec2_backends
 from moto.elb.models import elb_backends
 from moto.elbv2.models import elbv2_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.route53.models import route53_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from sandbox.aws import acm, elbv2, gate, model, route53
+from sandbox.aws import acm, ec2, elbv2, gate, model, route53
 from sandbox.aws.certificates import RequestedCertificate
 from sandbox.aws.seed import seed
 from sandbox.aws.world import ACCOUNT, World, bind
@@ -29,6 +30,7 @@ _REPLACED = (
     (route53_backends, route53.ZoneBackend),
     (elbv2_backends, elbv2.BalancerBackend),
     (elb_backends, elbv2.SharedHostBackend),
+    (ec2_backends, ec2.NetworkBackend),
 )
 _ORIGINALS = tuple(backends.backend for backends, _ in _REPLACED)
 _LOOK_EVERY = 0.25  # seconds between two looks at pending certificates, if looking is cheap
