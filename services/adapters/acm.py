@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from services.adapters.aws_errors import calling, code_of
-from services.ports import Certificate, CertificateSummary, DomainValidation, Leaf
+from services.ports import Certificate, CertificateSummary, DomainValidation, Leaf, normal_serial
 
 if TYPE_CHECKING:
     from types_boto3_acm import ACMClient
@@ -113,7 +113,7 @@ def _certificate(row: Any) -> Certificate:
         key_algorithm=_key(row),
         created_at=_utc(row.get("CreatedAt") or row.get("ImportedAt")),
         not_after=_utc(row.get("NotAfter")),
-        serial=row.get("Serial", "").replace(":", "").lower(),
+        serial=normal_serial(row.get("Serial", "")),
         validations=tuple(_validation(option) for option in row.get("DomainValidationOptions", ())),
     )
 
