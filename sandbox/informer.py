@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _GONE = 410
 _WATCH_SECONDS = 300  #: the server ends a watch after this; it is resumed from the last resourceVersion
 _PAUSE = 0.3  #: before a broken watch is tried again
+_STOP_TRIES, _STOP_PAUSE = 50, 0.1
 
 
 def key_of(item: Object) -> Key:
@@ -54,9 +55,12 @@ class Informer:
     def stop(self) -> None:
         """End the watch and wait for the thread."""
         self._stopping.set()
-        if self._watch is not None:
-            self._watch.stop()
-        self._thread.join(5)
+        for _ in range(_STOP_TRIES):
+            if self._watch is not None:
+                self._watch.stop()  # has no effect before the answer has begun: hence more than once
+            self._thread.join(_STOP_PAUSE)
+            if not self._thread.is_alive():
+                break
 
     def wait_synced(self, timeout: float) -> bool:
         """Wait until the first list has arrived; False when it has not within timeout seconds."""

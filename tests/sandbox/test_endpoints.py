@@ -207,15 +207,3 @@ def test_f23_makes_all_pods_unready_until_it_is_switched_off(cluster: Cluster) -
     assert eventually(lambda: cluster.ready("demo") == [])
     cluster.faults.switch("F23", False)
     assert eventually(lambda: cluster.ready("demo") == ["127.5.5.1", "127.5.5.2"])
-
-
-def test_catches_up_after_watches_that_lapsed(cluster: Cluster) -> None:
-    """A watch that ends with 410 Gone is followed by a new list, which holds what the watch missed."""
-    cluster.faults.switch("kubernetes-watch-expired", True)
-    cluster.core.patch_namespaced_service("other", "demo", {"spec": {"selector": {"app": "demo"}}})
-    try:
-        assert eventually(lambda: cluster.ready("other") == ["127.5.5.1", "127.5.5.2"])
-    finally:
-        cluster.faults.switch("kubernetes-watch-expired", False)
-        cluster.core.patch_namespaced_service("other", "demo", {"spec": {"selector": {"app": "other"}}})
-    assert eventually(lambda: cluster.ready("other") == ["127.5.5.3"])
