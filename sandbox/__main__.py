@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,9 +74,21 @@ def _delays(arguments: argparse.Namespace) -> Delays:
 
 
 def _world(arguments: argparse.Namespace) -> World:
+    _remove_old_runs()
     directory = (DIRECTORY / f"run-{os.getpid()}").absolute()
     log = arguments.call_log.absolute() if arguments.call_log else None
     return World(directory, _delays(arguments), call_log=log, rate_limits=arguments.rate_limits)
+
+
+def _remove_old_runs() -> None:
+    """Files of sandboxes whose process is gone; the last one's stay until the next start, to be read."""
+    for old in DIRECTORY.glob("run-*"):
+        try:
+            os.kill(int(old.name.removeprefix("run-")), 0)
+        except (ProcessLookupError, ValueError):
+            shutil.rmtree(old, ignore_errors=True)
+        except PermissionError:
+            continue
 
 
 def _run(arguments: argparse.Namespace) -> int:
