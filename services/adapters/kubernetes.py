@@ -72,7 +72,7 @@ class KubernetesCluster:
             address
             for item in slices
             for endpoint in item.get("endpoints") or ()
-            if (endpoint.get("conditions") or {}).get("ready", True) is not False  # the API's rule: unknown is ready
+            if (endpoint.get("conditions") or {}).get("ready") is not False  # the API's rule: unknown is ready
             for address in endpoint["addresses"]
         )
 

@@ -139,3 +139,32 @@ def test_state_reason_and_dual_stack(player: Any, aws_environment: Callable[[str
     nlb = _elb().by_arn(["arn:a"])["arn:a"]
     assert (nlb.state, nlb.reason, nlb.dual_stack) == ("failed", "no room", True)
     assert _elb().by_arn(["arn:a"]) == {}
+
+
+def _answer(action: str, body: str) -> str:
+    space = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"
+    return f"<{action}Response xmlns='{space}'><{action}Result>{body}</{action}Result></{action}Response>"
+
+
+def _arns(*arns: str) -> str:
+    return (
+        "<Certificates>"
+        + "".join(f"<member><CertificateArn>{a}</CertificateArn></member>" for a in arns)
+        + ("</Certificates>")
+    )
+
+
+def test_default_certificate_comes_first_however_they_are_listed(
+    player: Any, aws_environment: Callable[[str], None]
+) -> None:
+    """DescribeListenerCertificates lists the default somewhere; a listener removed meanwhile keeps what was seen."""
+    aws_environment(player.url)
+    row = "<ListenerArn>arn:l{0}</ListenerArn><Port>{0}</Port><Protocol>TLS</Protocol>" + _arns("arn:default")
+    rows = "".join(f"<member>{row.format(port)}</member>" for port in (443, 8443))
+    gone = "<ErrorResponse><Error><Code>ListenerNotFound</Code><Message>gone</Message></Error></ErrorResponse>"
+    player.plays(_answer("DescribeListeners", f"<Listeners>{rows}</Listeners>"))
+    player.plays(_answer("DescribeListenerCertificates", _arns("arn:sni", "arn:default")))
+    player.plays(gone, status=400)
+    first, second = _elb().listeners(MISSING)
+    assert first.certificate_arns == ("arn:default", "arn:sni")
+    assert second.certificate_arns == ("arn:default",)
