@@ -19,6 +19,7 @@ import sandbox.slack.server
 from sandbox import control
 from sandbox.aws.server import AwsStandIn
 from sandbox.backend import Backend, backend_pods
+from sandbox.calls import OnCall, nobody
 from sandbox.cluster_seed import cluster_manifests, seed_cluster
 from sandbox.controller.loop import LoadBalancerController
 from sandbox.data_plane.plane import DataPlane
@@ -79,19 +80,26 @@ approvers = ["@oncall"]
 
 
 class World:
-    """The whole sandbox without the bot. Its files go into `directory`, which is emptied."""
+    """The whole sandbox without the bot. Its files go into `directory`, which is emptied. `on_call`: sandbox.calls."""
 
     def __init__(
-        self, directory: Path, delays: Delays | None = None, *, call_log: Path | None = None, rate_limits: bool = False
+        self,
+        directory: Path,
+        delays: Delays | None = None,
+        *,
+        call_log: Path | None = None,
+        rate_limits: bool = False,
+        on_call: OnCall = nobody,
     ) -> None:
         self.directory = directory
         self.delays = delays or Delays()
         self.faults = Faults(DECLARED)
         self._call_log = call_log
+        self._on_call = on_call
         self._slot: Slot | None = None
         self._stops: list[Callable[[], object]] = []
-        self.slack = SlackStandIn(self.faults, rate_limits=rate_limits)
-        self.kubernetes = KubernetesStandIn(self.faults, webhook=True)
+        self.slack = SlackStandIn(self.faults, rate_limits=rate_limits, on_call=on_call)
+        self.kubernetes = KubernetesStandIn(self.faults, webhook=True, on_call=on_call)
         self.aws: AwsStandIn
         self.dns: DnsStandIn
         self.environment: dict[str, str] = {}
@@ -139,6 +147,7 @@ class World:
             regions=(REGION,),
             call_log=self._call_log,
             first_address=slot.first_balancer,
+            on_call=self._on_call,
         )
         url = self.aws.start()
         self._stops.append(self.aws.stop)

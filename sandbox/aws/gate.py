@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from sandbox.aws.world import ACCOUNT, World
+from sandbox.calls import CallLost, OnCall, Phase
 
 FAULTS = {
     "aws-down": "Every AWS call is answered with 503 Service Unavailable.",
@@ -83,6 +84,9 @@ class Refusal:
     message: str
 
 
+_UNAVAILABLE = Refusal("503 Service Unavailable", "ServiceUnavailable", "The service is unavailable. Try again later.")
+
+
 def identify(environ: dict[str, Any]) -> Call:
     """Which call this is: service and region from the signature, the operation as the service's protocol says it."""
     match = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
@@ -108,9 +112,10 @@ def _body(environ: dict[str, Any]) -> bytes:
 class Gate:
     """WSGI middleware around moto."""
 
-    def __init__(self, application: Application, world: World, call_log: Path | None) -> None:
+    def __init__(self, application: Application, world: World, call_log: Path | None, on_call: OnCall) -> None:
         self._application = application
         self._world = world
+        self._on_call = on_call
         self._lock = threading.Lock()
         self._throttled: Counter[str] = Counter()
         self._log = call_log.open("a", encoding="utf-8", buffering=1) if call_log else None
@@ -128,9 +133,14 @@ class Gate:
         if refusal := self._refusal(call):
             return _answer(call, refusal, start_response)
         try:
-            return self._application(environ, start_response)
+            self._on_call(call.service, call.operation, Phase.BEFORE)
+            answer = self._application(environ, start_response)
         except NotImplementedError:
             return _answer(call, _not_modelled(call), start_response)
+        except CallLost:
+            return _answer(call, _UNAVAILABLE, start_response)
+        self._on_call(call.service, call.operation, Phase.AFTER)
+        return answer
 
     def _note(self, call: Call) -> None:
         line = {
@@ -146,9 +156,7 @@ class Gate:
     def _refusal(self, call: Call) -> Refusal | None:
         faults = self._world.faults
         if faults.is_on("aws-down"):
-            return Refusal(
-                "503 Service Unavailable", "ServiceUnavailable", "The service is unavailable. Try again later."
-            )
+            return _UNAVAILABLE
         if not call.operation:
             return _not_modelled(call)
         if call.service in THROTTLING_CODES and faults.is_on(f"aws-throttle-{call.service}"):

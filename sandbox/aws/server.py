@@ -20,6 +20,7 @@ from sandbox.aws import acm, ec2, elbv2, gate, model, route53
 from sandbox.aws.certificates import RequestedCertificate
 from sandbox.aws.seed import seed
 from sandbox.aws.world import ACCOUNT, World, bind
+from sandbox.calls import OnCall, nobody
 from sandbox.delays import Delays
 from sandbox.faults import Faults
 
@@ -49,7 +50,7 @@ class AwsStandIn:
 
     `resolve_cname` says what public DNS answers for a CNAME question, None for nothing; ACM believes only that.
     `clock` gives seconds since the epoch. `call_log` receives one JSON line per call. `first_address` is the first
-    loopback address given to a load balancer; the following ones are taken in order.
+    loopback address given to a load balancer; the following ones are taken in order. `on_call`: see sandbox.calls.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class AwsStandIn:
         *,
         call_log: Path | None = None,
         first_address: str = "127.0.10.1",
+        on_call: OnCall = nobody,
     ) -> None:
         self._regions = tuple(regions)
         self._world = World(delays, faults, resolve_cname, clock, addresses=_addresses(first_address).__next__)
         self._call_log = call_log
+        self._on_call = on_call
         self._stopping = threading.Event()
         self._server: BaseWSGIServer | None = None
         self._gate: gate.Gate | None = None
@@ -78,7 +81,8 @@ class AwsStandIn:
         for backends, replacement in _REPLACED:
             backends.backend = bind(replacement, self._world)
         seed(self._regions)
-        self._gate = gate.Gate(DomainDispatcherApplication(create_backend_app), self._world, self._call_log)
+        application = DomainDispatcherApplication(create_backend_app)
+        self._gate = gate.Gate(application, self._world, self._call_log, self._on_call)
         self._server = make_server("127.0.0.1", 0, self._gate, threaded=True, request_handler=_QuietHandler)
         self._stopping.clear()
         self._threads = [

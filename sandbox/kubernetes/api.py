@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from sandbox.calls import CallLost, OnCall, Phase
 from sandbox.faults import Faults
 from sandbox.kubernetes import apply, discovery, patches, tables
 from sandbox.kubernetes.access import Access, Request
@@ -51,8 +52,15 @@ class Api:
     """Answers requests to one registry."""
 
     def __init__(
-        self, registry: Registry, access: Access, faults: Faults, clock: Callable[[], datetime], slow_seconds: float
+        self,
+        registry: Registry,
+        access: Access,
+        faults: Faults,
+        clock: Callable[[], datetime],
+        slow_seconds: float,
+        on_call: OnCall,
     ) -> None:
+        self._on_call = on_call
         self._registry = registry
         self._access = access
         self._faults = faults
@@ -149,9 +157,22 @@ class Api:
         self._access.check(asked)
         if verb == "watch":
             return await self._watch(request, target, closing)
-        if verb == "get":
+        operation = f"{_told(request, verb)} {'/'.join(filter(None, (asked.resource, asked.subresource)))}"
+        self._tell(operation, Phase.BEFORE)
+        answer = await self._carry_out(request, target, asked)
+        self._tell(operation, Phase.AFTER)
+        return answer
+
+    def _tell(self, operation: str, phase: Phase) -> None:
+        try:
+            self._on_call("kubernetes", operation, phase)
+        except CallLost:
+            raise unavailable() from None
+
+    async def _carry_out(self, request: web.Request, target: Target, asked: Request) -> web.Response:
+        if asked.verb == "get":
             return self._answer(request, target, self._registry.get(target.resource, target.namespace, target.name))
-        if verb == "list":
+        if asked.verb == "list":
             return self._answer(request, target, self._list(request, target))
         return await self._write(request, target, asked)
 
@@ -289,6 +310,11 @@ def _verb(request: web.Request, target: Target) -> str:
     if verb is None:
         raise method_not_allowed()
     return verb
+
+
+def _told(request: web.Request, verb: str) -> str:
+    """The verb as whoever looks on wants it: an apply is a patch to authorization only."""
+    return "apply" if request.content_type == patches.APPLY else verb
 
 
 def _dry_run(value: str | None) -> bool:

@@ -13,6 +13,7 @@ import trustme
 import yaml
 from aiohttp import web
 
+from sandbox.calls import OnCall, nobody
 from sandbox.faults import Faults
 from sandbox.kubernetes.access import ROLES, Access, Role
 from sandbox.kubernetes.api import Api
@@ -40,7 +41,8 @@ class KubernetesStandIn:
     """A small Kubernetes API server in a thread of its own.
 
     `webhook` sets loadBalancerClass on new LoadBalancer Services, as the controller does since 2.5; `custom_resources`
-    are the installed ones beside the built-in; `history` is how many changes watches can go back.
+    are the installed ones beside the built-in; `history` is how many changes watches can go back; `on_call`: see
+    sandbox.calls.
     """
 
     def __init__(
@@ -54,12 +56,13 @@ class KubernetesStandIn:
         history: int = 5000,
         slow_seconds: float = 5.0,
         namespaces: Iterable[str] = ("default", "kube-system"),
+        on_call: OnCall = nobody,
     ) -> None:
         self.store = Store(history)
         resources = (*BUILT_IN, *custom_resources)
         self.registry = Registry(self.store, resources, clock=clock, faults=faults, webhook=webhook)
         self._access = Access(roles)
-        self._api = Api(self.registry, self._access, faults, clock, slow_seconds)
+        self._api = Api(self.registry, self._access, faults, clock, slow_seconds, on_call)
         self._authority = trustme.CA()
         self._url = ""
         self._stop: Callable[[], object] = lambda: None

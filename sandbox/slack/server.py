@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sandbox.calls import OnCall, nobody
 from sandbox.faults import Faults
 from sandbox.slack.api import SlackError
 from sandbox.slack.control import Control
@@ -38,7 +39,7 @@ class SlackStandIn:
 
     `clock` (seconds since the epoch) rules ts, trigger ids, response URLs and rate limits. `rate_limits` switches the
     per-method limits on; `scopes` are those of the bot token (None: all); `ack_seconds` is the 3-second rule;
-    `retry_delays` are seconds before an unacked event is sent again.
+    `retry_delays` are seconds before an unacked event is sent again; `on_call`: see sandbox.calls.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class SlackStandIn:
         slowness: float = 2.0,
         drain_seconds: float = 10.0,
         fault_seconds: float = 1.0,
+        on_call: OnCall = nobody,
     ) -> None:
         self.workspace = workspace or Workspace(clock)
         self.tickets = Tickets(clock)
@@ -74,6 +76,7 @@ class SlackStandIn:
             connection_url=lambda: f"ws://127.0.0.1:{self._port}/link/?ticket={self._sockets.new_ticket()}",
             scopes=frozenset(scopes) if scopes is not None else None,
             slowness=slowness,
+            on_call=on_call,
         )
         self._port = 0
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from sandbox.calls import CallLost, OnCall, Phase
 from sandbox.faults import Faults
 from sandbox.slack import chat_methods, directory_methods, file_methods, view_methods
 from sandbox.slack.api import Call, SlackError
@@ -68,6 +69,7 @@ class WebApi:
         connection_url: Callable[[], str],
         scopes: frozenset[str] | None,
         slowness: float,
+        on_call: OnCall,
     ) -> None:
         self._workspace = workspace
         self._tickets = tickets
@@ -77,6 +79,7 @@ class WebApi:
         self._connection_url = connection_url
         self._scopes = scopes
         self._slowness = slowness
+        self._on_call = on_call
 
     async def handle(self, request: web.Request) -> web.Response:
         """One call of one method; every answer but 429 and 5xx has status 200, as in Slack."""
@@ -92,9 +95,13 @@ class WebApi:
                 return web.json_response(
                     {"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": str(wait)}
                 )
+            self._on_call("slack", method, Phase.BEFORE)
             answer = self._answer(method, args, f"http://{request.host}")
         except SlackError as error:
             return web.json_response(error.to_json())
+        except CallLost:
+            return web.Response(status=503, text="Service Unavailable")
+        self._on_call("slack", method, Phase.AFTER)
         if method == "chat.postMessage" and self._faults.is_on("slack-answer-lost"):
             return web.Response(status=500, text="Internal Server Error")
         return web.json_response({"ok": True, **answer})
