@@ -48,9 +48,9 @@ def eventually(holds: Callable[[], bool], seconds: float = 8) -> bool:
 class Seen:
     """An informer on ConfigMaps that notes what it is told: (name, was there, is there)."""
 
-    def __init__(self, core: Any) -> None:
+    def __init__(self, list_call: Callable[..., Any]) -> None:
         self.changes: list[tuple[str, bool, bool]] = []
-        self.informer = Informer(core.list_config_map_for_all_namespaces, self._note)
+        self.informer = Informer(list_call, self._note)
 
     def _note(self, old: Object | None, new: Object | None) -> None:
         self.changes.append((key_of(new or old or {})[1], old is not None, new is not None))
@@ -77,7 +77,7 @@ def change(core: Any, name: str) -> None:
 def test_tells_of_what_was_there_and_of_each_change(core: Any) -> None:
     """The first list counts as additions; then creation, change and deletion arrive once each, in order."""
     create(core, "before")
-    with Seen(core) as seen:
+    with Seen(core.list_config_map_for_all_namespaces) as seen:
         create(core, "after")
         change(core, "after")
         core.delete_namespaced_config_map("after", "default")
@@ -96,14 +96,23 @@ def test_tells_of_what_was_there_and_of_each_change(core: Any) -> None:
 
 def test_misses_nothing_when_watches_lapse(core: Any, faults: Faults) -> None:
     """Where each watch ends with 410 Gone, lists alone tell what came and what went; nothing is told twice."""
+    watches = []
+
+    def list_and_lapse(**query: Any) -> Any:
+        if query.get("watch"):
+            watches.append(query["resource_version"])
+            query["resource_version"] = "1"  # long gone
+        return core.list_config_map_for_all_namespaces(**query)
+
     create(core, "leaves")
     faults.switch("kubernetes-watch-expired", True)
     try:
-        with Seen(core) as seen:
+        with Seen(list_and_lapse) as seen:
             create(core, "comes")
             core.delete_namespaced_config_map("leaves", "default")
             assert eventually(lambda: len(seen.changes) >= 3)
-            time.sleep(0.5)  # more lists pass
+            before = len(watches)
+            assert eventually(lambda: len(watches) >= before + 2)  # more lists pass
             assert sorted(seen.changes) == [
                 ("comes", False, True),
                 ("leaves", False, True),
@@ -117,7 +126,7 @@ def test_misses_nothing_when_watches_lapse(core: Any, faults: Faults) -> None:
 def test_outlives_an_outage(core: Any, faults: Faults) -> None:
     """An API server that answers 503 is asked again until it answers."""
     faults.switch("kubernetes-down", True)
-    seen = Seen(core)
+    seen = Seen(core.list_config_map_for_all_namespaces)
     seen.informer.start()
     assert not seen.informer.wait_synced(0.2)
     faults.switch("kubernetes-down", False)
