@@ -31,15 +31,18 @@ def _now() -> datetime:
 
 
 class Aws:
-    """AWS as the bot uses it. Raises Permanent where the environment cannot be used at all (a missing profile, say)."""
+    """AWS as the bot uses it.
+
+    Nothing is read from the environment before the first use; where it cannot be used at all (a profile that is not
+    there, a malformed endpoint) each use raises Permanent.
+    """
 
     def __init__(self, region: str, session: boto3.Session | None = None, *, clock: Clock = _now) -> None:
         self.region = region
         self._clock = clock
         self._lock = threading.Lock()
         self._made: dict[str, Any] = {}
-        with calling(_IDENTITY):
-            self._session = session or boto3.Session(region_name=region)
+        self._session = session
 
     def certificates(self) -> Acm:
         """ACM in this region."""
@@ -74,9 +77,10 @@ class Aws:
             max_pool_connections=20,
             user_agent_extra="nlbtls",
         )
-        make: Any = self._session.client
         try:
             with calling(f"{service}:*"):
+                self._session = self._session or boto3.Session(region_name=self.region)
+                make: Any = self._session.client
                 return make(service, region_name=self.region, config=config)
         except ValueError:  # botocore's word for an AWS_ENDPOINT_URL that is none
             hint = "Correct AWS_ENDPOINT_URL or AWS_REGION."

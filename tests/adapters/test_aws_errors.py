@@ -120,11 +120,12 @@ def test_no_credentials(player: Any, aws_environment: Point, monkeypatch: pytest
 
 
 def test_missing_profile(aws_environment: Point, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A profile that is not there is found when the bot starts."""
+    """A profile that is not there is told to whoever needs it, and does not keep the bot from starting."""
     aws_environment("http://127.0.0.1:1")
     monkeypatch.setenv("AWS_PROFILE", "nowhere")
+    aws = Aws("eu-central-1")
     with pytest.raises(Permanent, match="nowhere"):
-        Aws("eu-central-1")
+        aws.identity()
 
 
 def test_malformed_endpoint(aws_environment: Point) -> None:
