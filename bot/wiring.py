@@ -1,6 +1,7 @@
 """Everything is plugged together here, and nothing is decided."""
 
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -77,7 +78,7 @@ class Bot:
     def start(self) -> None:
         """Start every part. Work that an earlier process left goes on before anything new is taken in."""
         woken = self.store.restart(now())
-        self._check_credentials()
+        threading.Thread(target=self._check_credentials, name="credentials", daemon=True).start()
         self.guard.take_up()
         self.scheduler.start()
         for watch in self.watches:

@@ -319,6 +319,7 @@ class Request:
     wish: Mapping[str, Any] = field(default_factory=dict)  #: the options as given: see requests.Wish
     dry_run: bool = False
     spec: Spec | None = None
+    previous: Spec | None = None  #: what the endpoint is already, if anything was ever made of it
     candidates: tuple[Target, ...] = ()
     plan: Plan | None = None
     plan_version: int = 0

@@ -80,6 +80,9 @@ class Planner:
         if not isinstance(target, Target):
             return target
         spec = self._spec(request, target)
+        moved = moves(request.previous, spec)
+        if moved:
+            return moved
         rule = self._policy.rule_for(spec, request.requester, request.channel, members)
         if rule is None:
             return Refusal(refusal(rules, spec))
@@ -213,6 +216,17 @@ class Planner:
                     return Refusal(decision.reason, decision.hint)
         plan = Plan(spec, tuple(changes), tuple(dict.fromkeys(findings)))
         return Planned(plan, rule.approvers, rule.approvals, rule.expires_after)
+
+
+def moves(previous: Spec | None, spec: Spec) -> Refusal | None:
+    """An endpoint stays where it is: elsewhere it would be a second Service, with the first one left over."""
+    if previous is None or (previous.cluster, previous.namespace) == (spec.cluster, spec.namespace):
+        return None
+    return Refusal(
+        f"{spec.hostname} lives in {previous.cluster}/{previous.namespace} already; "
+        f"it cannot be moved to {spec.cluster}/{spec.namespace} yet.",
+        "Nothing was changed. Ask for it where it is.",
+    )
 
 
 def unknown(noun: str, name: str, known: Sequence[str], where: str = "") -> str:

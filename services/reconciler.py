@@ -69,7 +69,8 @@ class Reconciler:
         except ServiceError as error:
             outcome = trouble(error)
         now = self._clock()
-        patient = now - request.created_at < PLANNING_PATIENCE or request.state is State.APPROVED
+        since = request.step_since or request.created_at
+        patient = now - since < PLANNING_PATIENCE or request.state is State.APPROVED
         following = transitions.after_planning(request, outcome, now, patient, self._group(request, self._order[0]))
         self._commit(request, following)
 

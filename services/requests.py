@@ -100,6 +100,7 @@ class Requests:
             group=PLANNING,
             due_at=now,
             reply_to=order.reply_to,
+            previous=endpoint.spec,
         )
         event = Event("created", now, order.person, {"hostname": hostname, "options": dict(order.options)})
         self._store.create(request, endpoint, (event,), inbox_key=order.inbox_key)
@@ -220,4 +221,5 @@ class Requests:
 
     def listing(self) -> Listing:
         """Endpoints and open requests."""
-        return Listing(tuple(self._store.endpoints()), tuple(self._store.requests(open_only=True)))
+        made = tuple(e for e in self._store.endpoints() if e.state is not EndpointState.PENDING)
+        return Listing(made, tuple(self._store.requests(open_only=True)))

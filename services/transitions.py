@@ -182,7 +182,7 @@ def chosen(request: Request, ref: str, person: str, now: datetime) -> Next:
     cluster, namespace, service = ref.split("/")
     wish = {**request.wish, "cluster": cluster, "namespace": namespace, "service": service}
     planning = request.with_(
-        state=State.PLANNING, wish=wish, candidates=(), due_at=now, group=PLANNING, expires_at=None, created_at=now
+        state=State.PLANNING, wish=wish, candidates=(), due_at=now, group=PLANNING, expires_at=None, step_since=now
     )
     return Next(planning, (Event("chosen", now, person, {"target": ref}),))
 
@@ -315,6 +315,7 @@ def world_changed(request: Request, objection: str, now: datetime) -> Next:
         group=PLANNING,
         due_at=now,
         wait={"objection": objection},
+        step_since=now,
         approved_by=(),
         attempts=0,
     )

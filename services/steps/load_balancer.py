@@ -32,6 +32,7 @@ from services.ports import Cluster, ControllerEvent, LoadBalancer, Service, Worl
 from services.steps.step import Item, pace
 
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
+SCHEME = f"{PREFIX}scheme"
 CONTROLLER_PATIENCE = timedelta(minutes=30)
 #: A running controller says something within seconds; after this long nobody seems to listen (F15).
 SILENCE = timedelta(minutes=2)
@@ -130,6 +131,11 @@ def decide(item: Item, seen: Seen) -> Decision:
     if refusal:
         return refusal
     current = {k: v for k, v in current_fields(seen.own).items() if k in wanted}
+    if current.get(SCHEME, wanted[SCHEME]) != wanted[SCHEME]:  # domain.md §1.3
+        return Stop(
+            f"The NLB is {current[SCHEME]}; making it {wanted[SCHEME]} would delete it and make another one.",
+            "That is not possible yet. Nothing was changed; ask for the scheme that it has.",
+        )
     if current != wanted:
         return Act(Change(Verb.CHANGE, Resource.SERVICE, name, current, wanted), expected, manifest)
     return _follow(item, seen, seen.own, Change(Verb.KEEP, Resource.SERVICE, name, None, wanted))
