@@ -1,204 +1,55 @@
 """Listeners serve what AWS says, over real sockets and real TLS; targets are judged in AWS's words."""
 
-import json
 import socket
 import ssl
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
-import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from sandbox import data_plane
-from sandbox.aws.model import Certificate, HealthCheck, Listener, LoadBalancer, Target, TargetGroup
-from sandbox.backend import Backend, BackendPod
-from sandbox.data_plane import DataPlane
+from sandbox.aws.model import Certificate, Target
+from sandbox.backend import Backend
 from sandbox.data_plane.fronts import eligible_targets, plan_fronts
 from sandbox.data_plane.health import is_success
 from sandbox.data_plane.ports import connect_to_form, mapped_port
 from sandbox.data_plane.tls import WRONG_NAME, choose_certificate, without_root
-from sandbox.delays import Delays
-from sandbox.faults import Faults
+from tests.sandbox.data_plane_world import (
+    APP,
+    MODERN,
+    OLD,
+    ONLY_13,
+    OTHER,
+    WILD,
+    Account,
+    Running,
+    account_before,
+    data_planes,
+    open_backend,
+)
 
 pytestmark = pytest.mark.sandbox
-
-ROOT = trustme.CA(organization_name="Test Root")
-INTERMEDIATE = ROOT.create_child_ca()
-MODERN, OLD, ONLY_13 = (
-    "ELBSecurityPolicy-TLS13-1-2-2021-06",
-    "ELBSecurityPolicy-2016-08",
-    "ELBSecurityPolicy-TLS13-1-3-2021-06",
-)
-TCP_CHECK = HealthCheck(True, "TCP", "traffic-port", None, 10, 10, 3, 3, None)
-HTTP_CHECK = HealthCheck(True, "HTTP", "traffic-port", "/healthz", 10, 1, 3, 3, "200-399")
-
-
-def issue(*names: str) -> Certificate:
-    """A certificate as ACM holds it: leaf, then intermediate and root, and the key."""
-    made = INTERMEDIATE.issue_cert(*names, common_name=names[0])
-    chain = [pem.bytes().decode() for pem in made.cert_chain_pems]
-    return Certificate(
-        arn=f"arn:{names[0]}:{time.monotonic_ns()}",
-        status="ISSUED",
-        names=names,
-        leaf_pem=chain[0],
-        chain_pem="".join([*chain[1:], ROOT.cert_pem.bytes().decode()]),
-        private_key_pem=made.private_key_pem.bytes().decode(),
-    )
-
-
-APP, WILD, OTHER = issue("app.example.com"), issue("*.example.com"), issue("other.test")
-PENDING = replace(APP, arn="arn:pending", status="PENDING_VALIDATION", leaf_pem="", chain_pem="", private_key_pem="")
-
-
-@dataclass
-class Account:
-    """AWS as the data plane sees it; a test changes the values and lets the data plane look again."""
-
-    balancers: dict[str, LoadBalancer] = field(default_factory=dict)
-    groups: dict[str, TargetGroup] = field(default_factory=dict)
-    certificates: dict[str, Certificate] = field(default_factory=dict)
-    reports: list[tuple[str, str | None]] = field(default_factory=list)
-
-    def load_balancers(self) -> list[LoadBalancer]:
-        return list(self.balancers.values())
-
-    def target_group(self, arn: str, /) -> TargetGroup | None:
-        return self.groups.get(arn)
-
-    def certificate(self, arn: str, /) -> Certificate | None:
-        return self.certificates.get(arn)
-
-    def set_target_health(
-        self, arn: str, ip: str, port: int, state: str, reason: str | None, description: str | None, /
-    ) -> None:
-        self.reports.append((state, reason))
-        group = self.groups[arn]
-        targets = tuple(
-            replace(target, state=state, reason=reason, description=description)
-            if (target.ip, target.port) == (ip, port)
-            else target
-            for target in group.targets
-        )
-        self.groups[arn] = replace(group, targets=targets)
-
-    def change(self, **changes: object) -> None:
-        """Change the one target group."""
-        self.groups["tg"] = replace(self.groups["tg"], **changes)  # type: ignore[arg-type]
-
-    def listen(self, **changes: object) -> None:
-        """Change the one listener."""
-        balancer = self.balancers["nlb"]
-        listener = replace(balancer.listeners[0], **changes)  # type: ignore[arg-type]
-        self.balancers["nlb"] = replace(balancer, listeners=(listener,))
-
-    def health(self) -> list[tuple[str, str | None]]:
-        """(state, reason) of each target."""
-        return [(target.state, target.reason) for target in self.groups["tg"].targets]
 
 
 @pytest.fixture(scope="module")
 def backend() -> Iterator[Backend]:
-    """Two plain pods and one that reads PROXY v2."""
-    running = Backend(
-        [
-            BackendPod("one", "127.0.0.1", 0),
-            BackendPod("two", "127.0.0.1", 0),
-            BackendPod("proxied", "127.0.0.1", 0, proxy_protocol=True),
-        ]
-    )
-    running.start()
+    """The pods."""
+    running = open_backend()
     yield running
     running.stop()
 
 
 @pytest.fixture
 def account(backend: Backend) -> Account:
-    """One active load balancer with two addresses and a TLS listener on a free port, one plain target behind it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    listener = Listener("l", port, "TLS", (APP.arn,), MODERN, "tg")
-    balancer = LoadBalancer(
-        "nlb", "nlb", "nlb.test", "Z", "active", "internet-facing", "ipv4", ("127.0.0.1", "127.0.0.2"), (listener,)
-    )
-    target = Target(*backend.addresses["one"])
-    group = TargetGroup("tg", "tg", "TCP", 1, "ip", TCP_CHECK, (target,), {})
-    certificates = {item.arn: item for item in (APP, WILD, OTHER, PENDING)}
-    return Account({"nlb": balancer}, {"tg": group}, certificates)
-
-
-@dataclass
-class Running:
-    """A data plane over an account."""
-
-    account: Account
-    faults: Faults
-    plane: DataPlane
-
-    @property
-    def port(self) -> int:
-        return self.account.balancers["nlb"].listeners[0].port
-
-    def get(self, host: str = "127.0.0.1", name: str = "app.example.com", **client: object) -> "Answer":
-        """One HTTPS request with SNI, trusting the root alone."""
-        context = ssl.create_default_context(cadata=ROOT.cert_pem.bytes().decode())
-        for setting, value in client.items():
-            setattr(context, setting, value)
-        with (
-            socket.create_connection((host, self.port), timeout=5) as raw,
-            context.wrap_socket(raw, server_hostname=name) as connection,
-        ):
-            leaf = connection.getpeercert(binary_form=True) or b""
-            connection.sendall(b"GET /x HTTP/1.1\r\nHost: app\r\n\r\n")
-            received = b""
-            while data := connection.recv(4096):
-                received += data
-            return Answer(connection.version() or "", leaf, received)
-
-
-@dataclass
-class Answer:
-    """What a client saw."""
-
-    version: str
-    leaf: bytes
-    http: bytes
-
-    def is_from(self, certificate: Certificate) -> bool:
-        return x509.load_pem_x509_certificate(certificate.leaf_pem.encode()).public_bytes(Encoding.DER) == self.leaf
-
-    def json(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads(self.http.partition(b"\r\n\r\n")[2])
-        return found
+    """AWS, as far as the data plane sees it."""
+    return account_before(backend)
 
 
 @pytest.fixture
 def start(account: Account) -> Iterator[Callable[..., Running]]:
-    """Start a data plane that looks only when it is told to; the port is the listener's own."""
-    started: list[DataPlane] = []
-
-    def run(delays: Delays | None = None) -> Running:
-        faults = Faults([data_plane.FAULTS])
-        plane = DataPlane(
-            account,
-            faults=faults,
-            delays=delays or Delays().scaled(0),
-            port_map=lambda port: port,
-            poll=60,
-            check_every=0,
-        )
-        plane.start()
-        started.append(plane)
-        plane.settle()
-        return Running(account, faults, plane)
-
-    yield run
-    for plane in started:
-        plane.stop()
+    """Starts the data plane."""
+    with data_planes(account) as run:
+        yield run
 
 
 # -- decisions
@@ -415,70 +266,6 @@ def test_a_target_that_cannot_be_reached_ends_the_connection(account: Account, s
     account.change(targets=(Target("127.0.0.3", 1),))
 
     assert start().get().http == b""
-
-
-# -- health
-
-
-@pytest.mark.parametrize(
-    ("pod", "check", "expected"),
-    [
-        ("one", TCP_CHECK, ("healthy", None)),
-        ("one", HTTP_CHECK, ("healthy", None)),
-        ("one", replace(HTTP_CHECK, path="/status/404"), ("unhealthy", "Target.ResponseCodeMismatch")),
-        ("one", replace(HTTP_CHECK, path="/status/404", success_codes="200,404"), ("healthy", None)),
-        ("one", replace(HTTP_CHECK, protocol="HTTPS"), ("unhealthy", "Target.FailedHealthChecks")),
-        ("one", replace(TCP_CHECK, port="1"), ("unhealthy", "Target.FailedHealthChecks")),
-    ],
-)
-def test_health_is_reported_in_awss_words(
-    account: Account,
-    backend: Backend,
-    start: Callable[..., Running],
-    pod: str,
-    check: HealthCheck,
-    expected: tuple[str, str | None],
-) -> None:
-    """The protocol, port, path and codes of the target group decide."""
-    account.change(health_check=check, targets=(Target(*backend.addresses[pod]),))
-    start()
-
-    assert account.health() == [expected]
-
-
-def test_proxy_protocol_goes_into_health_checks(
-    account: Account, backend: Backend, start: Callable[..., Running]
-) -> None:
-    """A pod that cannot read PROXY v2 fails its HTTP checks once the attribute is on; one that can passes them."""
-    targets = tuple(Target(*backend.addresses[name]) for name in ("one", "proxied"))
-    account.change(health_check=HTTP_CHECK, targets=targets, attributes={"proxy_protocol_v2.enabled": "true"})
-    start()
-
-    assert account.health() == [("unhealthy", "Target.ResponseCodeMismatch"), ("healthy", None)]
-
-
-def test_a_target_that_does_not_answer_in_time(account: Account, start: Callable[..., Running]) -> None:
-    """A socket that accepts and stays silent is a time-out."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = silent.getsockname()
-        impatient = replace(HTTP_CHECK, timeout=0.2)  # type: ignore[arg-type]  # AWS knows whole seconds only
-        account.change(health_check=impatient, targets=(Target(*address),))
-        start()
-
-    assert account.health() == [("unhealthy", "Target.Timeout")]
-
-
-def test_a_new_target_is_initial_for_a_while(account: Account, start: Callable[..., Running]) -> None:
-    """The first result counts only after the delay, and nothing is reported twice."""
-    running = start(replace(Delays().scaled(0), target_healthy=0.3))
-    assert account.health() == [("initial", "Elb.InitialHealthChecking")]
-
-    deadline = time.monotonic() + 5
-    while account.health() != [("healthy", None)] and time.monotonic() < deadline:
-        time.sleep(0.05)
-        running.plane.settle()
-
-    assert account.reports == [("initial", "Elb.InitialHealthChecking"), ("healthy", None)]
 
 
 # -- faults
