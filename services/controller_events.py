@@ -44,11 +44,17 @@ def explain(events: Sequence[ControllerEvent]) -> str:
         if event.reason == "SuccessfullyReconciled":
             return ""
         if event.type == "Warning":
-            raw = _brief(event.message)
+            raw = _brief(_stable(event.message))
             meaning = next((text for pattern, text in MEANINGS if re.search(pattern, event.message)), "")
             said = f"The controller says {event.reason}: “{raw}”"
             return f"{meaning} {said}" if meaning else said
     return ""
+
+
+def _stable(text: str) -> str:
+    """Without what differs at each retry of the same trouble, so that it is told once."""
+    text = text.removeprefix("(combined from similar events): ")
+    return re.sub(r"\b[Rr]equest ?ID: [\w-]+,? ?", "", text)
 
 
 def _brief(text: str, limit: int = 300) -> str:
