@@ -50,7 +50,8 @@ class Verb:
     def usage(self) -> str:
         """As it is typed."""
         host = {Host.REQUIRED: "<host>", Host.OPTIONAL: "[host]", Host.NONE: ""}[self.host]
-        return " ".join(filter(None, [COMMAND, self.name, host, "[options]" if self.options else ""]))
+        options = "[options]" if len(self.options) > 1 else "".join(f"[{option.usage}]" for option in self.options)
+        return " ".join(filter(None, [COMMAND, self.name, host, options]))
 
 
 CREATE = Verb(

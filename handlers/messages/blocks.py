@@ -62,8 +62,10 @@ def escape(text: str) -> str:
 
 def code(text: str, limit: int = 300) -> str:
     """A foreign value as inline code: on one line, not formatted and never made a link."""
-    flat = " ".join(clean(text).split()).replace("`", "'")
-    return f"`{escape(clip_middle(flat, limit)) or '–'}`"
+    flat = clip_middle(" ".join(clean(text[: 4 * limit]).split()).replace("`", "'"), limit)
+    while len(escape(flat)) > limit:  # "&" takes five characters
+        flat = clip_middle(flat, len(flat) * 3 // 4)
+    return f"`{escape(flat) or '–'}`"
 
 
 def person(user_id: str) -> str:
@@ -172,9 +174,13 @@ def context(*parts: str) -> Block:
 # ---- blocks of text from anywhere
 
 
+#: Pieces of code in one line; further backticks are characters (each piece takes far more of the length than it shows).
+MOST_CODE = 10
+
+
 def _inline(text: str) -> list[Block]:
     """Elements of rich text; what stands between two backticks is code."""
-    pieces = clean(text).split("`")
+    pieces = clean(text).split("`", 2 * MOST_CODE)
     if len(pieces) % 2 == 0:  # an odd backtick is only a character
         pieces[-2:] = ["`".join(pieces[-2:])]
     styled = [(piece, {"style": {"code": True}} if i % 2 else {}) for i, piece in enumerate(pieces)]
@@ -184,10 +190,18 @@ def _inline(text: str) -> list[Block]:
 def _line(lead: str, text: str, limit: int) -> list[Block]:
     bold = [{"type": "text", "text": clean(lead), "style": {"bold": True}}] if lead else []
     gap = [{"type": "text", "text": " "}] if lead and text else []
-    return [*bold, *gap, *_inline(clip(text, limit))]
+    return [*bold, *gap, *_inline(_clip_json(text, limit))]
 
 
-def prose(text: str, lead: str = "", limit: int = 1200) -> Block:
+def _clip_json(text: str, limit: int) -> str:
+    """At most `limit` characters in JSON, where quotes and line ends take two."""
+    text = clip(text, limit)
+    while length(text) - 2 > limit:
+        text = clip(text, len(text) * 3 // 4)
+    return text
+
+
+def prose(text: str, lead: str = "", limit: int = 1000) -> Block:
     """One paragraph, opened by a bold word if there is a lead."""
     elements = _line(lead, text, limit) or [{"type": "text", "text": "–"}]
     return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": elements}]}
@@ -195,38 +209,38 @@ def prose(text: str, lead: str = "", limit: int = 1200) -> Block:
 
 def lines(pairs: Iterable[tuple[str, str]], budget: int = 3000, each: int = 500) -> Block:
     """One line per (bold lead, text). Whole lines beyond `budget` characters are counted, not shown."""
-    rows = [_line(lead, text, each) for lead, text in pairs] or [_line("", "–", each)]
-    kept, left_out = _within(rows, budget)
-    if left_out:
-        kept.append(_line("", f"… and {left_out} more", each))
+    rows = _within([*pairs] or [("", "–")], budget, each)
     newline = [{"type": "text", "text": "\n"}]
-    elements = [e for i, row in enumerate(kept) for e in (newline + row if i else row)]
+    elements = [e for i, row in enumerate(rows) for e in (newline + row if i else row)]
     return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": elements}]}
 
 
 def bullets(sentences: Iterable[str], budget: int = 1800, each: int = 500) -> Block:
     """A list with one sentence a point. Whole points beyond `budget` characters are counted, not shown."""
-    kept, left_out = _within([_line("", s, each) for s in sentences if s.strip()] or [_line("", "–", each)], budget)
-    if left_out:
-        kept.append(_line("", f"… and {left_out} more", each))
-    points = [{"type": "rich_text_section", "elements": row} for row in kept]
+    rows = _within([("", s) for s in sentences if s.strip()] or [("", "–")], budget, each)
+    points = [{"type": "rich_text_section", "elements": row} for row in rows]
     return {"type": "rich_text", "elements": [{"type": "rich_text_list", "style": "bullet", "elements": points}]}
 
 
-def _within(rows: list[list[Block]], budget: int) -> tuple[list[list[Block]], int]:
-    """The rows whose JSON fits into the budget, at least one, and how many are left out."""
+#: What the container of a line or point takes of a message's length.
+_CONTAINER = 45
+
+
+def _within(pairs: Sequence[tuple[str, str]], budget: int, each: int) -> list[list[Block]]:
+    """The lines that fit into the budget, at least one, and how many are left out."""
     kept: list[list[Block]] = []
-    for row in rows:
-        budget -= length(row)
+    for lead, text in pairs:
+        row = _line(lead, text, each) or _line("", "–", each)
+        budget -= length(row) + _CONTAINER
         if kept and budget < 0:
-            break
+            return [*kept, _line("", f"… and {len(pairs) - len(kept)} more", each)]
         kept.append(row)
-    return kept, len(rows) - len(kept)
+    return kept
 
 
 def preformatted(text: str, limit: int = 2800) -> Block:
     """A code block, shown exactly as it is, to be copied."""
-    element = {"type": "text", "text": clip(clean(text), limit) or "–"}
+    element = {"type": "text", "text": _clip_json(clean(text), limit) or "–"}
     return {"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [element]}]}
 
 
@@ -278,7 +292,7 @@ def message(text: str, blocks: Iterable[Block]) -> Message:
     return {"text": cut_markup(text, FALLBACK), "blocks": list(blocks)}
 
 
-def length(part: Block | list[Block]) -> int:
+def length(part: Block | list[Block] | str) -> int:
     """Characters of a part as Slack seems to count them for msg_blocks_too_long; options of selects left out."""
 
     def bare(value: Any) -> Any:

@@ -32,6 +32,7 @@ from handlers.messages.words import (
     again,
     approved,
     check_now,
+    decidable,
     exists,
     footer,
     needs,
@@ -41,6 +42,7 @@ from handlers.messages.words import (
     plan_id,
     reason,
     step_lines,
+    step_since,
     waits_for_person,
     what_exists,
 )
@@ -73,7 +75,7 @@ def _titled(request: Request, words: str) -> str:
 
 
 def _reason(request: Request) -> list[Block]:
-    return [prose(reason(request), "Reason:")] if reason(request) else []
+    return [prose(reason(request), "Reason:", 300)] if reason(request) else []
 
 
 def _trouble(request: Request) -> list[Block]:
@@ -105,6 +107,8 @@ def _choosing(request: Request, now: datetime, group_names: GroupNames) -> _Face
 
 def _waiting(request: Request, now: datetime, group_names: GroupNames) -> _Face:
     then = f"{needs(request, group_names)}\n*Next:* Approve or Reject the plan in the thread. {what_exists(request)}"
+    if not decidable(request, now):
+        then = f"The time to decide is over; it expires now. {what_exists(request)}\n*Next:* ask anew: {again(request)}"
     return _Face(_titled(request, "waiting for approval"), then, _plan(request))
 
 
@@ -124,10 +128,11 @@ def _approved(request: Request, now: datetime, group_names: GroupNames) -> _Face
 
 def _running(request: Request, now: datetime, group_names: GroupNames) -> _Face:
     if waits_for_person(request):
-        return _waiting_for_person(request, now)
+        return _waiting_for_person(request)
     words = f"running, {place(request)} of {len(STEPS)}"
     then = f"*Next:* nothing to do; the work goes on by itself.{_go_ahead(request)}"
-    body = [fields(*plan_fields(request)), lines(step_lines(request, now)), *_trouble(request)]
+    what = fields(*plan_fields(request), ("This step since", step_since(request)))
+    body = [what, lines(step_lines(request)), *_trouble(request)]
     return _Face(_titled(request, words), then, body)
 
 
@@ -135,7 +140,7 @@ def _go_ahead(request: Request) -> str:
     return f"\n{approved(request)}." if request.approved_by else ""
 
 
-def _waiting_for_person(request: Request, now: datetime) -> _Face:
+def _waiting_for_person(request: Request) -> _Face:
     wanted = instructions_of(request.wait.get("instructions"))
     checked, deadline = moment(request.wait.get("checked_at")), moment(request.wait.get("deadline"))
     what = "a DNS record" if wanted else "a person"
@@ -144,11 +149,12 @@ def _waiting_for_person(request: Request, now: datetime) -> _Face:
             *plan_fields(request)[:2],
             ("Who", f"whoever keeps DNS of {code(wanted.zone)}" if wanted else person(request.requester)),
             ("Record", f"{code(wanted.type)} {code(wanted.name)}" if wanted else ""),
+            ("This step since", step_since(request)),
             ("Last check", date(checked) if checked else ""),
             ("Next check", next_check(request)),
             ("Waits until", date(deadline) if deadline else ""),
         ),
-        lines(step_lines(request, now)),
+        lines(step_lines(request)),
         *found_blocks(str(request.wait.get("found") or "")),
         *_trouble(request),
     ]

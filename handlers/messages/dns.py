@@ -119,7 +119,8 @@ def render_found(post: Post, request: Request, now: datetime, group_names: Group
     """What a check saw that somebody asked for."""
     right, found = bool(post.data.get("ok")), str(post.data.get("found") or "")
     asker = str(post.data.get("asked_by") or request.requester)
-    opening = f"{'✅ *Checked: as it should be.*' if right else '🔎 *Checked: not there yet.*'} {person(asker)}"
+    said = "✅ *Checked: as it should be.*" if right else "🔎 *Checked: not there yet.*"
+    opening = f"{said} {person(asker)}, {host(request)}"
     if right:
         then = "*Next:* nothing to do; the work goes on by itself."
     else:

@@ -73,10 +73,9 @@ def _rejected(post: Post, request: Request, now: datetime, group_names: GroupNam
 
 
 def _expired(post: Post, request: Request, now: datetime, group_names: GroupNames) -> Message:
-    why = escape(request.reason or "Nobody decided in time.")
-    said = f"⌛ *Expired:* {host(request)}. {why} {what_exists(request)}"
-    then = f"*Next:* {person(request.requester)}, ask anew with {again(request)}"
-    return message(f"{said} {then}", [section(said, then), footer(request)])
+    said, why = f"⌛ *Expired:* {host(request)}", request.reason or "Nobody decided in time."
+    then = f"{what_exists(request)}\n*Next:* {person(request.requester)}, ask anew with {again(request)}"
+    return message(f"{said}. {escape(why)} {then}", [section(said), prose(why), section(then), footer(request)])
 
 
 def _warning(post: Post, request: Request, now: datetime, group_names: GroupNames) -> Message:
@@ -113,7 +112,7 @@ def _stopped(post: Post, request: Request, now: datetime, group_names: GroupName
     step = STEPS.get(request.step)
     heading = f"❌ {show(request.hostname)}: stopped" + (f" at step {place(request)}: {step}" if step else "")
     why, hint = _text(post, "reason"), _text(post, "hint")
-    made = [str(m) for m in post.data.get("exists") or exists(request)]
+    made = [_thing(str(m)) for m in post.data.get("exists", ())] or exists(request)
     left = [str(m) for m in post.data.get("unchanged") or (not_done(request) if step else ())]
     then = f"*Next:* {person(request.requester)}, mend the cause, then {again(request)}; what exists is found again."
     blocks = [
@@ -128,6 +127,12 @@ def _stopped(post: Post, request: Request, now: datetime, group_names: GroupName
         footer(request),
     ]
     return message(f"{escape(heading)}. {escape(why)} {escape(hint)} {then}", blocks)
+
+
+def _thing(title: str) -> str:
+    """What there is after a change that is titled "create …" or "change …"."""
+    changed = title.removeprefix("change ")
+    return title.removeprefix("create ") if changed == title else f"{changed} (changed)"
 
 
 def _refused(post: Post, request: Request, now: datetime, group_names: GroupNames) -> Message:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from handlers.messages.blocks import (
+    TOTAL,
     Block,
     Message,
     actions,
@@ -20,6 +21,7 @@ from handlers.messages.blocks import (
     escape,
     fields,
     header,
+    length,
     lines,
     message,
     preformatted,
@@ -32,6 +34,7 @@ from handlers.messages.words import (
     GroupNames,
     again,
     approved,
+    decidable,
     footer,
     host,
     needs,
@@ -47,8 +50,8 @@ from services.model import Change, Plan, Request, Scheme, Spec, State, Verb
 from services.ports import Post
 
 SIGNS: Mapping[Verb, str] = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.KEEP: "=", Verb.ASK: "✋"}
-#: What the whole diff may take of one message; beyond it every change keeps its first line and loses last fields.
-DIFF, DIFF_LINE, DIFF_BLOCK = 5200, 300, 2600
+#: Characters of one line and one block of the diff, and what the blocks around it take of a message.
+DIFF_LINE, DIFF_BLOCK, DIFF_MARGIN = 300, 2600, 600
 
 
 def render(post: Post, request: Request, now: datetime, group_names: GroupNames) -> Message:
@@ -57,22 +60,25 @@ def render(post: Post, request: Request, now: datetime, group_names: GroupNames)
     if plan is None or version < request.plan_version:
         return _replaced(request)
     differences = [str(d) for d in post.data.get("differences", ())]
-    open_ = request.state is State.WAITING
+    open_ = decidable(request, now)
+    outcome = needs(request, group_names) if open_ else became(request)
     heading = _heading(request, bool(differences))
-    blocks = [
+    before = [
         header(heading),
         *(_changed_world(request, differences, str(post.data.get("previous") or "")) if differences else ()),
         fields(*plan_fields(request)),
-        *([prose(reason(request), "Reason:")] if reason(request) else ()),
+        *([prose(reason(request), "Reason:", 300)] if reason(request) else ()),
         section(f"*{counts(plan)}*"),
-        *(preformatted(chunk) for chunk in diff(plan)),
+    ]
+    after = [
         *findings(plan),
-        section(needs(request, group_names) if open_ else became(request)),
+        section(outcome),
         *([decision_buttons(request, plan)] if open_ else ()),
         footer(request),
     ]
-    outcome = needs(request, group_names) if open_ else became(request)
-    return message(f"{escape(heading)}. {counts(plan)}. {outcome}", blocks)
+    why = "The world changed; earlier approvals are void. " if differences else ""
+    changes = [preformatted(piece) for piece in diff(plan, TOTAL - length(before + after) - DIFF_MARGIN)]
+    return message(f"{escape(heading)}. {why}{counts(plan)}. {outcome}", [*before, *changes, *after])
 
 
 def _heading(request: Request, changed: bool) -> str:
@@ -85,8 +91,8 @@ def _heading(request: Request, changed: bool) -> str:
 
 def _changed_world(request: Request, differences: list[str], previous: str) -> list[Block]:
     since = f"since plan {code(previous)}" if previous else "since the plan before"
-    return [section(f"♻️ *The world changed {since}:*"), bullets(differences, 1500),
-            section(f"Earlier approvals are void. {what_exists(request)}")]  # fmt: skip
+    void = section(f"Earlier approvals are void. {what_exists(request)}")
+    return [section(f"♻️ *The world changed* {since}:"), bullets(differences, 1200), void]
 
 
 def _replaced(request: Request) -> Message:
@@ -108,6 +114,8 @@ def became(request: Request) -> str:
             return f"Plan {plan_id(request)} was rejected. {NOTHING_CHANGED}"
         case State.EXPIRED:
             return f"Plan {plan_id(request)} expired without approval. {NOTHING_CHANGED}"
+        case State.WAITING:
+            return f"The time to decide on plan {plan_id(request)} is over. {what_exists(request)}"
         case State.PLANNING:
             return "The approval did not cover the world as it was found; a new plan is being made."
     by = approved(request)
@@ -171,25 +179,36 @@ def findings(plan: Plan) -> list[Block]:
     """What is worth knowing before approval."""
     if not plan.findings:
         return []
-    return [section("*Worth knowing*"), bullets((f.sentence for f in plan.findings), 1500)]
+    return [section("*Worth knowing*"), bullets((f.sentence for f in plan.findings), 1000)]
 
 
 # ---- the diff
 
 
-def diff(plan: Plan) -> list[str]:
-    """Every change with its fields, before → after, as plain text in pieces that fit a block each."""
-    width = max(40, min(DIFF_LINE, DIFF * 2 // 3 // max(1, len(plan.changes))))
-    heads = [clip_middle(f"{SIGNS[c.verb]} {title(c)}", width) for c in plan.changes]
-    room = (DIFF - sum(len(h) + 1 for h in heads)) // max(1, len(heads))
+def diff(plan: Plan, budget: int) -> list[str]:
+    """Every change with its fields, before → after, as plain text in pieces that fit a block each.
+
+    What does not fit into `budget` characters (as `length` counts them) is cut evenly: every change keeps its first
+    line, and says how many of its fields are left out.
+    """
+    width = DIFF_LINE
+    heads = _heads(plan, width)
+    while sum(map(length, heads)) > budget * 2 // 3 and width > 40:
+        width -= width // 4
+        heads = _heads(plan, width)
+    room = (budget - sum(map(length, heads))) // max(1, len(heads))
     rows = [row for head, change in zip(heads, plan.changes, strict=True) for row in (head, *_fields(change, room))]
     pieces: list[str] = []
     for row in rows:
-        if pieces and len(pieces[-1]) + 1 + len(row) <= DIFF_BLOCK:
+        if pieces and length(pieces[-1]) + length(row) <= DIFF_BLOCK:
             pieces[-1] += "\n" + row
         else:
             pieces.append(row)
     return pieces
+
+
+def _heads(plan: Plan, width: int) -> list[str]:
+    return [clip_middle(f"{SIGNS[c.verb]} {title(c)}", width) for c in plan.changes]
 
 
 def _fields(change: Change, room: int) -> list[str]:
@@ -197,8 +216,8 @@ def _fields(change: Change, room: int) -> list[str]:
     rows = [clip(f"    {row}", DIFF_LINE) for row in _differing(change)]
     kept: list[str] = []
     for i, row in enumerate(rows):
-        room -= len(row) + 1
-        if room < 0:
+        room -= length(row)
+        if room < (len("    … 99 more") if i + 1 < len(rows) else 0):
             return [*kept, f"    … {len(rows) - i} more"]
         kept.append(row)
     return kept

@@ -125,7 +125,7 @@ def status(hostname: str, endpoint: Endpoint | None, requests: Sequence[Request]
     shown = [_endpoint_fields(endpoint)] if endpoint else []
     rows = [_request_row(r) for r in requests[:10]]
     more = f"… and {counted(len(requests) - 10, 'older request')}" if len(requests) > 10 else ""
-    title = f"*Status of {name}*"
+    title = f"*Status* of {name}"
     state = f"endpoint {endpoint.state}" if endpoint else "no endpoint yet"
     blocks = [section(title), *shown, *sections([*rows, *filter(None, [more])]), context(f"As of {date(now)}")]
     return message(f"Status of {name}: {state}. {' '.join(rows[:1])}", blocks)
@@ -165,7 +165,8 @@ def listing(endpoints: Sequence[Endpoint], requests: Sequence[Request], *, now: 
     shown = rows[(page - 1) * PAGE : page * PAGE]
     further = f"Next: {code(f'{COMMAND} list --page {page + 1}')}" if page < pages else ""
     empty = [] if rows else [section(f"To create one: {code(f'{COMMAND} create app.example.com')}")]
-    blocks = [section(f"*{total}*"), *sections(shown), *empty, context(f"Page {page} of {pages}", further, f"As of {date(now)}")]
+    small = context(f"Page {page} of {pages}", further, f"As of {date(now)}")
+    blocks = [section(f"*{total}*"), *sections(shown), *empty, small]
     return message(f"{total}. Page {page} of {pages}. {further}", blocks)
 
 

@@ -45,15 +45,15 @@ def render(post: Post, request: Request, now: datetime, group_names: GroupNames)
 
 
 def _spoken(verdict: Verdict | None) -> str:
-    return " ".join(f"{lead}: {escape(detail)}" for lead, detail in verdict_lines(verdict)) if verdict else ""
+    return " ".join(f"{escape(lead)}: {escape(detail)}" for lead, detail in verdict_lines(verdict)) if verdict else ""
 
 
 def proof(verdict: Verdict | None) -> list[Block]:
     """The three answers, a line each, and the remarks."""
     if verdict is None:
         return []
-    remarks = [section("*Worth knowing*"), bullets(verdict.remarks, 1500)] if verdict.remarks else []
-    return [lines(verdict_lines(verdict), 3000, 700), *remarks]
+    remarks = [section("*Worth knowing*"), bullets(verdict.remarks, 1200)] if verdict.remarks else []
+    return [lines(verdict_lines(verdict), 2400, 600), *remarks]
 
 
 def details(request: Request) -> list[Block]:

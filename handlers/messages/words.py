@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from handlers.grammar import COMMAND
+from handlers.grammar import COMMAND, CREATE
 from handlers.messages.blocks import (
     Block,
     button,
+    clip_middle,
     code,
     context,
     counted,
@@ -20,6 +21,7 @@ from handlers.messages.blocks import (
 )
 from services.hostnames import show
 from services.model import Answer, Progress, Request, Spec, State, Target, Verdict
+from services.wish import Wish
 
 GroupNames = Mapping[str, str]  #: user group handle (without @) -> Slack's id of it
 
@@ -107,8 +109,21 @@ def until(request: Request) -> str:
 
 
 def again(request: Request) -> str:
-    """The command that asks for the same host name once more."""
-    return code(f"{COMMAND} create {request.hostname}")
+    """The command that asks for the same once more: with its options, without its reason."""
+    options = [f"--{name} {value}" for name, value in _options(request) if name != "reason"]
+    return code(" ".join([COMMAND, CREATE.name, request.hostname, *options]), 700)
+
+
+def _options(request: Request) -> list[tuple[str, str]]:
+    """The options of the wish that are not what they would be if left out."""
+    wish, left_out = Wish.from_json(request.wish).as_json(), Wish().as_json()
+    said = {name: value for name, value in wish.items() if value != left_out[name]}
+    return [(n.replace("_", "-"), ",".join(v) if isinstance(v, tuple) else str(v)) for n, v in said.items()]
+
+
+def decidable(request: Request, now: datetime) -> bool:
+    """Whether the plan can be approved or rejected: the buttons are drawn only then."""
+    return request.state is State.WAITING and not (request.expires_at and now >= request.expires_at)
 
 
 def reason(request: Request) -> str:
@@ -137,27 +152,26 @@ def place(request: Request) -> int:
     return found + 1
 
 
-def step_lines(request: Request, now: datetime) -> list[tuple[str, str]]:
+def step_lines(request: Request) -> list[tuple[str, str]]:
     """Plain: the five rungs, each with a mark, and how long it took or what it waits for."""
     done = reached(request)
     found = []
     for name, word in STEPS.items():
         progress = done.get(name)
         if progress and progress.done_at:
-            found.append((f"✅ {word}", f"done, {duration(progress.done_at - progress.began_at)}"))
+            found.append((f"✅ {word}:", f"done, {duration(progress.done_at - progress.began_at)}"))
         elif name == request.step:
-            found.append(_current(request, word, progress, now))
+            mark = "✋" if waits_for_person(request) else "⏳"
+            found.append((f"{mark} {word}:", str(request.wait.get("why") or "working")))
         else:
-            found.append((f"▫️ {word}", "not yet"))
+            found.append((f"▫️ {word}:", "not yet"))
     return found
 
 
-def _current(request: Request, word: str, progress: Progress | None, now: datetime) -> tuple[str, str]:
-    if not request.state.is_open:
-        return f"❌ {word}", "stopped here"
-    why = str(request.wait.get("why") or "working")
-    since = f" (for {duration(now - progress.began_at)})" if progress else ""
-    return f"{'✋' if waits_for_person(request) else '⏳'} {word}", f"{why}{since}"
+def step_since(request: Request) -> str:
+    """When the current rung was reached; empty if that is not known."""
+    progress = reached(request).get(request.step)
+    return date(progress.began_at) if progress else ""
 
 
 def waits_for_person(request: Request) -> bool:
@@ -181,19 +195,16 @@ def next_check(request: Request) -> str:
 
 def exists(request: Request) -> list[str]:
     """Plain: what this request has found or made so far, with names to look it up by."""
-    facts, spec, done = request.facts, request.spec, reached(request)
-    found = []
-    if facts.certificate_arn:
-        found.append(f"ACM certificate `{facts.certificate_arn}`")
-    if facts.validation_change:
-        found.append(f"Validation record `{facts.validation_name}`")
-    if spec and facts.load_balancer_hostname:
-        found.append(f"Service `{spec.cluster}/{spec.namespace}/{spec.service_name}`")
-        found.append(f"Load balancer `{facts.load_balancer_hostname}`")
-    record = done.get("dns_record")
-    if facts.record_change or (record and record.done_at):
-        found.append(f"DNS record `{request.hostname}`")
-    return found
+    facts, spec, record = request.facts, request.spec, reached(request).get("dns_record")
+    own = f"{spec.cluster}/{spec.namespace}/{spec.service_name}" if spec and facts.load_balancer_hostname else ""
+    named = {
+        "ACM certificate": facts.certificate_arn,
+        "Validation record": facts.validation_name if facts.validation_change else "",
+        "Service": own,
+        "Load balancer": facts.load_balancer_hostname,
+        "DNS record": request.hostname if facts.record_change or (record and record.done_at) else "",
+    }
+    return [f"{what} `{clip_middle(name, 160)}`" for what, name in named.items() if name]
 
 
 def not_done(request: Request) -> list[str]:
