@@ -163,7 +163,7 @@ def test_slack_takes_any_text(text: str, state: State, hostname: str) -> None:
 def test_foreign_text_is_never_markup() -> None:
     """No mention, link or broadcast comes from outside; in the blocks' mrkdwn it stands in code or not at all."""
     for what, message in everything(HOSTILE, "app.example.com"):
-        assert re.findall(r"<[^>]*>", OURS.sub("", mrkdwn(message))) == [], what
+        assert re.findall(r"[<>].{0,20}", OURS.sub("", mrkdwn(message))) == [], what
         in_blocks = mrkdwn({"text": "", "blocks": message["blocks"]})
         assert "HOSTILE" not in re.sub(r"`[^`\n]*`", "", in_blocks), what
 
