@@ -6,7 +6,7 @@ what the approver saw: same resource, same verb, same state before.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.model import LATER, Change, Event, Fields, Plan, Resource, Verb
@@ -140,11 +140,13 @@ class Account:
 
 
 def account(plan: Plan | None, events: Sequence[Event]) -> Account:
-    """What was made of a plan so far."""
+    """What was made of a plan so far; what the same request made under an earlier plan is kept by this one."""
     if plan is None:
         return Account((), (), ())
     granted = grant(plan, events)
     effects = plan.effects
+    touched = {str(e.data["key"]) for e in events if e.kind == BEGAN}
+    earlier = tuple(replace(c, verb=Verb.CREATE) for c in plan.changes if c.verb is Verb.KEEP and c.key in touched)
     made = tuple(c for c in effects if c.key in granted.ended)
     unsure = tuple(c for c in effects if c.key in granted.open_tokens)
-    return Account(made, unsure, tuple(c for c in effects if c not in made and c not in unsure))
+    return Account((*earlier, *made), unsure, tuple(c for c in effects if c not in made and c not in unsure))

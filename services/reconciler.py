@@ -11,18 +11,25 @@ import structlog
 
 from services import consent, transitions
 from services.errors import Refused, ServiceError
-from services.model import Act, Done, Event, Facts, Notice, Request, State, Stop, Wait
-from services.planner import Planner, trouble
+from services.model import PATIENCE, Act, Change, Done, Event, Facts, Notice, Request, State, Stop, Wait
+from services.planner import Planned, Planner, trouble
 from services.ports import Clock, Stale, Store, World
 from services.steps.step import Item, Step
 from services.transitions import Next
 
 log = structlog.get_logger()
 
+#: A row that changes under us this often is looked at anew in a later turn.
+_TRIES = 3
+
 PLANNING = "planning"
 EXPIRY = "expiry"
 #: How long planning may go on not seeing something before it says so and gives up.
 PLANNING_PATIENCE = timedelta(minutes=2)
+#: The same once somebody approved: they are not made to do it twice for a short outage, nor does it lie in wait.
+APPROVED_PATIENCE = timedelta(hours=1)
+#: No rung waits longer than this, whatever it waits for; those that count 72 hours themselves end before.
+RUNG_PATIENCE = PATIENCE + timedelta(hours=2)
 
 
 class Reconciler:
@@ -54,12 +61,30 @@ class Reconciler:
             return
         if group == EXPIRY:
             for request in rows:
-                self._commit(request, transitions.expired(request, self._clock()))
+                self._expire(request)
         elif group == PLANNING:
             for request in rows:
                 self._plan(request)
         else:
-            self._turn(self._ladder[group.rpartition(":")[2]], rows)
+            self._turn(self._ladder[group.rpartition(":")[2]], [r for r in rows if not self._orphaned(r)])
+
+    def _expire(self, request: Request) -> None:
+        now = self._clock()
+        if request.expires_at and now < request.expires_at:  # woken, by a change of its Service say: it is not time
+            self._commit(request, Next(request.with_(due_at=request.expires_at), show=False))
+        else:
+            self._commit(request, transitions.expired(request, now))
+
+    def _orphaned(self, request: Request) -> bool:
+        """Whether its cluster was taken out of the configuration; then it ends, and holds nobody else up."""
+        if request.spec is None or request.spec.cluster in self._world.clusters:
+            return False
+        stop = Stop(
+            f"The cluster {request.spec.cluster} is not in the configuration any more.",
+            "Put it back, or create the endpoint again for another cluster.",
+        )
+        self._commit(request, transitions.stopped(request, stop, self._store.events(request.id), self._clock()))
+        return True
 
     # ---- planning
 
@@ -69,10 +94,10 @@ class Reconciler:
         except ServiceError as error:
             outcome = trouble(error)
         now = self._clock()
-        since = request.step_since or request.created_at
-        patient = now - since < PLANNING_PATIENCE or request.state is State.APPROVED
-        following = transitions.after_planning(request, outcome, now, patient, self._group(request, self._order[0]))
-        self._commit(request, following)
+        patience = APPROVED_PATIENCE if request.state is State.APPROVED else PLANNING_PATIENCE
+        patient = now - (request.step_since or request.created_at) < patience
+        first = self._group(outcome.plan.spec.cluster, self._order[0]) if isinstance(outcome, Planned) else ""
+        self._commit(request, transitions.after_planning(request, outcome, now, patient, first))
 
     # ---- one rung
 
@@ -86,7 +111,8 @@ class Reconciler:
         for request in rows:
             item, look = items[request.id], seen[request.id]
             if isinstance(look, ServiceError):
-                self._commit(request, transitions.troubled(request, look, self._clock()))
+                events = self._store.events(request.id)
+                self._commit(request, transitions.troubled(request, look, events, self._clock()))
                 continue
             decision = step.decide(item, look)
             if isinstance(decision, Act):
@@ -107,7 +133,14 @@ class Reconciler:
                     following = transitions.finished(request, decision, now)
                 else:
                     upper = self._order[place]
-                    following = transitions.advanced(request, decision, upper, self._group(request, upper), now)
+                    group = self._group(self._item(request).spec.cluster, upper)
+                    following = transitions.advanced(request, decision, upper, group, now)
+            case Wait() if now - (request.step_since or now) > RUNG_PATIENCE:
+                stop = Stop(
+                    f"This did not come about within 72 hours: {decision.problem or decision.why}",
+                    "What exists is kept. Mend the cause, then create the endpoint again.",
+                )
+                following = transitions.stopped(request, stop, self._store.events(request.id), now)
             case Wait():
                 following = transitions.waited(request, decision, now)
             case Stop():
@@ -132,15 +165,25 @@ class Reconciler:
         outcomes = step.act([(item, decision) for _, item, decision in acting])
         for request, _, decision in acting:
             outcome = outcomes[request.id]
-            now = self._clock()
             if isinstance(outcome, Facts):
-                following = transitions.ended(request, decision.change, outcome, now)
-            elif isinstance(outcome, Refused) and request.attempts == 0:
-                following = transitions.refused_once(request, outcome, now)
+                self._end(request, decision.change, outcome)
+            elif isinstance(outcome, Refused) and not request.wait.get("refused"):
+                self._commit(request, transitions.refused_once(request, outcome, self._clock()))
             else:
                 events = self._store.events(request.id)
-                following = transitions.act_failed(request, decision.change, outcome, events, now)
-            self._commit(request, following)
+                failed = transitions.act_failed(request, decision.change, outcome, events, self._clock())
+                self._commit(request, failed)
+
+    def _end(self, request: Request, change: Change, facts: Facts) -> None:
+        """Commit that the change was made, also if somebody wrote in between (pressed Check now): it uses the
+        approval up, so it must not get lost."""
+        for _ in range(_TRIES):
+            if self._commit(request, transitions.ended(request, change, facts, self._clock())):
+                return
+            fresh = self._store.request(request.id)
+            if fresh is None or fresh.state is not State.RUNNING:
+                return
+            request = fresh
 
     # ---- small things
 
@@ -158,9 +201,8 @@ class Reconciler:
             now,
         )
 
-    def _group(self, request: Request, step: str) -> str:
+    def _group(self, cluster: str, step: str) -> str:
         """(account, region, step): one turn serves all that wait there (design §3)."""
-        cluster = request.spec.cluster if request.spec else (self._world.clusters or [""])[0]
         return f"{self._world.region(cluster)}:{step}"
 
     def _commit(self, request: Request, following: Next) -> Request | None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services import consent
-from services.errors import Permanent, Refused, ServiceError, Transient
+from services.errors import Refused, ServiceError, Transient
 from services.model import (
     PATIENCE,
     Audience,
@@ -36,6 +36,8 @@ WARN_AFTER = (timedelta(hours=48), timedelta(hours=66))
 #: A look that fails this often in a row is worth telling (throttling passes by itself).
 TELL_AFTER_ATTEMPTS = 5
 PERMANENT_PATIENCE = timedelta(hours=1)
+#: Longest pause between two tries of planning.
+_PLANNING_PAUSE = 15
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,21 @@ def after_planning(request: Request, outcome: Outcome, now: datetime, patient: b
         case Choose():
             return _choose(request, outcome, now)
         case NotYet() if patient:
-            attempts = request.attempts + 1
-            waiting = {**request.wait, "why": outcome.why}
-            later = now + min(timedelta(seconds=2**attempts), timedelta(seconds=15))
-            again = request.with_(attempts=attempts, due_at=later, wait=waiting)
-            return Next(again, show=request.wait.get("why") != outcome.why)
+            return _plan_later(request, outcome, now)
         case NotYet():
             return _no_plan(request, Refusal(outcome.why, "Try again in some minutes."), now)
         case Refusal():
             return _no_plan(request, outcome, now)
+
+
+def _plan_later(request: Request, not_yet: NotYet, now: datetime) -> Next:
+    """Another try; whoever approved something hears of it if it lasts, others read it on the card."""
+    attempts = request.attempts + 1
+    pause = timedelta(seconds=min(2 ** min(attempts, 10), _PLANNING_PAUSE))
+    again = request.with_(attempts=attempts, due_at=now + pause, wait={**request.wait, "why": not_yet.why})
+    tell = request.state is State.APPROVED and attempts == TELL_AFTER_ATTEMPTS
+    notices = (Notice("problem", {"sentence": not_yet.why, "hint": ""}),) if tell else ()
+    return Next(again, notices=notices, show=request.wait.get("why") != not_yet.why)
 
 
 def _planned(request: Request, planned: Planned, now: datetime, first_group: str) -> Next:
@@ -165,7 +173,13 @@ def approved(request: Request, person: str, now: datetime) -> Next:
         event = Event("approved in part", now, person, {"digest": digest})
         return Next(request.with_(approved_by=by), (event,), (notice,))
     going = request.with_(
-        approved_by=by, approved_at=now, state=State.APPROVED, due_at=now, group=PLANNING, expires_at=None
+        approved_by=by,
+        approved_at=now,
+        state=State.APPROVED,
+        step_since=now,
+        due_at=now,
+        group=PLANNING,
+        expires_at=None,
     )
     return Next(going, (Event(consent.APPROVED, now, person, {"digest": digest, "by": list(by)}),), (notice,))
 
@@ -259,11 +273,11 @@ def waited(request: Request, wait: Wait, now: datetime) -> Next:
         once(f"instructions {wait.instructions.purpose}", Notice("instructions", data))
     if wait.problem:
         once(f"problem {wait.problem}", Notice("problem", {"sentence": wait.problem}))
-    for limit in WARN_AFTER:
-        if wait.warn_from and now >= wait.warn_from + limit:
-            hours = int(limit.total_seconds() // 3600)
-            sentence = f"This has waited {hours} of 72 hours. After that a new request is needed."
-            once(f"warning {hours}", Notice("warning", {"sentence": sentence}))
+    passed = [limit for limit in WARN_AFTER if wait.warn_from and now >= wait.warn_from + limit]
+    if passed:  # after a long pause two limits may be passed at once: one warning is enough
+        hours = int(passed[-1].total_seconds() // 3600)
+        sentence = f"This has waited {hours} of 72 hours. After that a new request is needed."
+        once(f"warning {hours}", Notice("warning", {"sentence": sentence}))
     notices += _answer_to_check(request, wait)
     shown = {
         "why": wait.why,
@@ -337,24 +351,26 @@ def ended(request: Request, change: Change, facts: Facts, now: datetime) -> Next
 
 def refused_once(request: Request, error: Refused, now: datetime) -> Next:
     """The other side said no: look again first, the world may explain it better than the error does."""
-    following = request.with_(attempts=1, due_at=now + timedelta(seconds=1))
+    following = request.with_(
+        attempts=request.attempts + 1, due_at=now + timedelta(seconds=1), wait={**request.wait, "refused": True}
+    )
     return Next(following, (Event("refused by provider", now, BOT, _error_data(error)),), show=False)
 
 
 def act_failed(request: Request, change: Change, error: ServiceError, events: Sequence[Event], now: datetime) -> Next:
     """The change was not made, or it is not known whether it was."""
     if isinstance(error, Transient):
-        return troubled(request, error, now)
+        return troubled(request, error, events, now)
     return stopped(request, Stop(f"Could not {consent.title(change)}: {error.sentence}", error.hint), events, now)
 
 
-def troubled(request: Request, error: ServiceError, now: datetime) -> Next:
+def troubled(request: Request, error: ServiceError, events: Sequence[Event], now: datetime) -> Next:
     """A look failed. Throttling passes by itself and is told only when it lasts; a missing permission at once."""
     attempts = request.attempts + 1
     since = datetime.fromisoformat(request.wait["troubled_since"]) if request.wait.get("troubled_since") else now
-    if isinstance(error, Permanent | Refused) and now - since > PERMANENT_PATIENCE:
-        return stopped(request, Stop(error.sentence, error.hint), (), now)
-    pause = (error.after if isinstance(error, Transient) and error.after else 0) or min(2**attempts, 300)
+    if now - since > (PATIENCE if isinstance(error, Transient) else PERMANENT_PATIENCE):
+        return stopped(request, Stop(error.sentence, error.hint), events, now)
+    pause = (error.after if isinstance(error, Transient) and error.after else 0) or min(2 ** min(attempts, 10), 300)
     tell = not isinstance(error, Transient) or attempts >= TELL_AFTER_ATTEMPTS
     told = list(request.wait.get("told", ()))
     mark = f"problem {error.sentence}"
