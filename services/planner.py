@@ -6,7 +6,7 @@ be known yet. Nothing is written anywhere.
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from services.errors import ServiceError, Transient
@@ -86,12 +86,9 @@ class Planner:
         rule = self._policy.rule_for(spec, request.requester, request.channel, members)
         if rule is None:
             return Refusal(refusal(rules, spec))
-        if not possible_approvers(request, rule, members):
-            who = ", ".join(rule.approvers) or "nobody"
-            return Refusal(
-                f"Nobody could approve this: policy names {who}, and the requester does not count.",
-                "Fill the group, or let somebody else ask.",
-            )
+        unapprovable = too_few(request, rule, members)
+        if unapprovable:
+            return unapprovable
         why = Finding(f"{spec.namespace}/{spec.source} is the Service: {target.reason}.")
         return self._walk(request, spec, rule, why)
 
@@ -140,6 +137,8 @@ class Planner:
         if len(named) == 1:
             return named[0]
         candidates = named or allowed_targets(wish, rules, services)
+        if wish.service and len(candidates) == 1:
+            return replace(candidates[0], reason="you named it")
         if candidates:
             return Choose(tuple(candidates[:MOST_CANDIDATES]), bool(named))
         return Refusal(
@@ -226,6 +225,21 @@ def moves(previous: Spec | None, spec: Spec) -> Refusal | None:
         f"{spec.hostname} lives in {previous.cluster}/{previous.namespace} already; "
         f"it cannot be moved to {spec.cluster}/{spec.namespace} yet.",
         "Nothing was changed. Ask for it where it is.",
+    )
+
+
+def too_few(request: Request, rule: Rule, members: Members) -> Refusal | None:
+    """A request that could never be approved is refused at once."""
+    able = possible_approvers(request, rule, members)
+    if len(able) >= rule.approvals:
+        return None
+    counted = ", and the requester does not count" if rule.four_eyes else ""
+    who = ", ".join(rule.approvers) or "nobody"
+    hint = "Fill the group, or let somebody else ask."
+    if not able:
+        return Refusal(f"Nobody could approve this: policy names {who}{counted}.", hint)
+    return Refusal(
+        f"Policy asks for {rule.approvals} approvals; of {who} only {len(able)} could give one{counted}.", hint
     )
 
 

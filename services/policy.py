@@ -139,6 +139,17 @@ def may_approve(request: Request, rule: Rule, person: str, members: Members) -> 
     return ""
 
 
+def may_reject(request: Request, rule: Rule | None, person: str, members: Members) -> str:
+    """Empty if the person may end the request; else the reason. Whoever asked may always take it back."""
+    if person == request.requester:
+        return ""
+    if rule is None:
+        return "Policy names nobody any more who could decide this."
+    if not named(person, rule.approvers, members):
+        return f"You are not one of its approvers ({', '.join(rule.approvers)})."
+    return ""
+
+
 def possible_approvers(request: Request, rule: Rule, members: Members) -> frozenset[str]:
     """Everybody who could approve, so that a request which nobody can approve is refused at once."""
     people = {n for n in rule.approvers if not n.startswith("@")}

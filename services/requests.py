@@ -12,10 +12,10 @@ from services.errors import Refused
 from services.hostnames import parse_hostname
 from services.model import Endpoint, EndpointState, Event, Facts, Request, State
 from services.planner import Planner, unknown
-from services.policy import may_approve
+from services.policy import may_approve, may_reject
 from services.ports import Clock, HostnameTaken, Stale, Store, World
 from services.transitions import PLANNING, Next
-from services.wish import parse_wish
+from services.wish import Wish, parse_wish
 
 #: A row that changes under us this often is not worth fighting for.
 _TRIES = 3
@@ -84,6 +84,15 @@ class Requests:
             raise Refused(
                 self._planner.not_admitted(hostname), hint="Ask the owner of the policy. Nothing was changed."
             )
+        for attempt in range(_TRIES):
+            try:
+                return self._insert(order, hostname, wish)
+            except Stale:  # the short id is taken, or the endpoint was written in between
+                if attempt + 1 == _TRIES:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _insert(self, order: Order, hostname: str, wish: Wish) -> Request:
         now = self._clock()
         known = self._store.endpoint(hostname)
         endpoint = self._next_generation(known) if known else self._new_endpoint(hostname)
@@ -129,7 +138,9 @@ class Requests:
             denial = may_approve(request, rule, person, members)
             if denial:
                 raise Refused(denial, hint="Nothing was approved.", code="denied")
-            return transitions.approved(request, person, self._clock())
+            # how many are needed is policy too, as it is now
+            current = request.with_(approvals_needed=rule.approvals, approvers=rule.approvers)
+            return transitions.approved(current, person, self._clock())
 
         return self._change(request_id, decide, inbox_key)
 
@@ -140,8 +151,8 @@ class Requests:
             self._must_be_current(request, digest)
             members = self._planner.members(request.hostname)
             rule = self._planner.rule(request, members)
-            denial = may_approve(request, rule, person, members) if rule else ""
-            if denial and person != request.requester:
+            denial = may_reject(request, rule, person, members)
+            if denial:
                 raise Refused(denial, hint="Nothing was rejected.", code="denied")
             return transitions.rejected(request, person, reason, self._clock())
 

@@ -86,7 +86,7 @@ def _split_service(options: Mapping[str, str]) -> tuple[str, str, str]:
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
         raise Refused(f"{text!r} is not a port: a number from 1 to 65535.")
     return int(text)
 
