@@ -49,6 +49,14 @@ def usable(
     return max(fitting, key=lambda c: (c.arn == preferred, c.type == "AMAZON_ISSUED", c.not_after, c.arn), default=None)
 
 
+def gone(arn: str) -> Stop:
+    """ACM knew it and does not know it any more."""
+    return Stop(
+        f"The certificate {arn} is gone from ACM.",
+        "Somebody deleted it. Create the endpoint again; that asks for a new one.",
+    )
+
+
 def gave_up(certificate: Certificate) -> Stop:
     """A failed request can never be continued; ACM wants a new one (domain.md §5)."""
     if certificate.status == "VALIDATION_TIMED_OUT":

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.certificates import gave_up, usable
+from services.certificates import gave_up, gone, usable
 from services.errors import ServiceError
-from services.model import LATER, Act, Change, Decision, Done, Facts, Finding, Resource, Stop, Verb, Wait
+from services.model import LATER, Act, Change, Decision, Done, Facts, Finding, Resource, Verb, Wait
 from services.ownership import TAG_ENDPOINT, TAG_GENERATION, TAG_INSTALLATION
 from services.ports import Certificate, Certificates, CertificateSummary, World
 from services.steps.step import Item, pace
@@ -132,8 +132,5 @@ def _reuse(item: Item, issued: CertificateSummary, name: str) -> Done:
 
 def _not_visible_yet(item: Item) -> Decision:
     if item.now - item.since > timedelta(minutes=10):
-        return Stop(
-            f"The certificate {item.facts.certificate_arn} is gone from ACM.",
-            "Somebody deleted it. Create the endpoint again; that asks for a new one.",
-        )
+        return gone(item.facts.certificate_arn)
     return Wait("ACM has taken the request and does not show it yet.", pace(item.now - item.since))

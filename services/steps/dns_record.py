@@ -22,6 +22,7 @@ from services.model import (
     Decision,
     Done,
     Facts,
+    Finding,
     Instructions,
     Resource,
     Stop,
@@ -133,6 +134,7 @@ def wanted_records(item: Item, seen: Seen, zone: HostedZone) -> tuple[Record, ..
 def _in_our_zone(item: Item, seen: Seen, zone: HostedZone) -> Decision:
     wanted = wanted_records(item, seen, zone)
     hostname = item.spec.hostname
+    findings = tuple(Finding(f) for f in seen.choice.findings)
     refusal = _foreign(item, seen, zone)
     if refusal:
         return refusal
@@ -148,11 +150,11 @@ def _in_our_zone(item: Item, seen: Seen, zone: HostedZone) -> Decision:
         verb = Verb.CHANGE if surplus else Verb.CREATE
         change = Change(verb, Resource.DNS_RECORD, title, before, _fields(wanted))
         batch = (*(RecordChange("DELETE", r) for r in surplus), *(RecordChange("CREATE", r) for r in missing))
-        return Act(change, item.facts, (zone, batch))
+        return Act(change, item.facts, (zone, batch), findings)
     line = Change(Verb.KEEP, Resource.DNS_RECORD, title, None, _fields(wanted))
     if not seen.in_sync:
         return Wait("Route 53 is spreading the record to its servers.", pace(item.now - item.since), line=line)
-    return Done(item.facts, (line,))
+    return Done(item.facts, (line,), findings)
 
 
 def _foreign(item: Item, seen: Seen, zone: HostedZone) -> Stop | None:
@@ -208,13 +210,14 @@ def _elsewhere(item: Item, seen: Seen) -> Decision:
     fields = {"type": instructions.type, "name": instructions.name, "value": instructions.value}
     line = Change(Verb.ASK, Resource.DNS_RECORD, title, None, fields)
     age = item.now - item.since
+    findings = tuple(Finding(f) for f in (seen.choice.sentence, *seen.choice.findings))
     if seen.look is None:  # a plan: there is no NLB yet
-        return Wait("The NLB's name is known once it is made.", pace(age), line=line)
+        return Wait("The NLB's name is known once it is made.", pace(age), line=line, findings=findings)
     facts = item.facts if item.facts.asked_at else item.facts.with_(asked_at=item.now.isoformat())
     asked_at = datetime.fromisoformat(facts.asked_at)
     right, found = describe_finding(instructions, seen.look)
     if right:
-        return Done(facts, (replace(line, verb=Verb.KEEP),))
+        return Done(facts, (replace(line, verb=Verb.KEEP),), findings)
     if item.now - asked_at > PATIENCE:
         return Stop(
             f"{item.spec.hostname} did not lead to the NLB within 72 hours. {found}",
@@ -230,5 +233,6 @@ def _elsewhere(item: Item, seen: Seen) -> Decision:
         found=found,
         line=line,
         facts=facts,
+        findings=findings,
         warn_from=asked_at,
     )

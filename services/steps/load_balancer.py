@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.controller_events import explain
-from services.errors import ServiceError
+from services.errors import Refused, ServiceError
 from services.model import (
     FIELD_MANAGER,
     LATER,
@@ -106,12 +106,25 @@ class LoadBalancerStep:
         outcome: dict[str, Facts | ServiceError] = {}
         for item, change in batch:
             try:
-                self._world.kubernetes(item.spec.cluster).apply(change.payload)
+                applied = self._world.kubernetes(item.spec.cluster).apply(change.payload)
             except ServiceError as error:
                 outcome[item.request_id] = error
             else:
-                outcome[item.request_id] = item.facts
+                outcome[item.request_id] = _held_back(change.payload, applied) or item.facts
         return outcome
+
+
+def _held_back(manifest: Mapping[str, Any], applied: Service) -> Refused | None:
+    """Apply adds to lists and maps, it takes nothing away that another manager put there: then say so, once."""
+    current, wanted = current_fields(applied), owned_fields(manifest)
+    stuck = next((k for k, v in wanted.items() if current.get(k) != v), None)
+    if stuck is None:
+        return None
+    return Refused(
+        f"Kubernetes took the Service {applied.namespace}/{applied.name}, but its field {stuck} stays otherwise than "
+        "applied: somebody else holds a part of it.",
+        hint="Let its owner (kubectl get service --show-managed-fields) take that part back.",
+    )
 
 
 def decide(item: Item, seen: Seen) -> Decision:
@@ -137,8 +150,25 @@ def decide(item: Item, seen: Seen) -> Decision:
             "That is not possible yet. Nothing was changed; ask for the scheme that it has.",
         )
     if current != wanted:
-        return Act(Change(Verb.CHANGE, Resource.SERVICE, name, current, wanted), expected, manifest)
+        change = Change(Verb.CHANGE, Resource.SERVICE, name, current, wanted)
+        return Act(change, _kept(item, seen) or expected, manifest)
     return _follow(item, seen, seen.own, Change(Verb.KEEP, Resource.SERVICE, name, None, wanted))
+
+
+def _kept(item: Item, seen: Seen) -> Facts | None:
+    """A changed annotation changes the NLB in place: its name is known already, if there is one."""
+    if seen.own is None or seen.load_balancer is None:
+        return None
+    return _facts(item.facts, seen.own, seen.load_balancer)
+
+
+def _facts(facts: Facts, own: Service, balancer: LoadBalancer) -> Facts:
+    return facts.with_(
+        load_balancer_hostname=own.load_balancer_hostname,
+        load_balancer_arn=balancer.arn,
+        load_balancer_zone=balancer.zone_id,
+        dual_stack=balancer.dual_stack,
+    )
 
 
 def _not_ours(item: Item, seen: Seen) -> Stop | Wait | None:
@@ -165,9 +195,12 @@ def _follow(item: Item, seen: Seen, own: Service, line: Change) -> Decision:
     problem = explain(seen.events)
     if not own.load_balancer_hostname:
         if age > CONTROLLER_PATIENCE:
-            return Stop(problem or _silence(own, age), "Mend the cause in the cluster, then create the endpoint again.")
+            return Stop(
+                problem or _silence(own, CONTROLLER_PATIENCE),
+                "Mend the cause in the cluster, then create the endpoint again.",
+            )
         if not problem and not seen.events and age > SILENCE:
-            problem = _silence(own, age)
+            problem = _silence(own, SILENCE)
         why = "The load balancer controller is making the NLB."
         return Wait(why, pace(age), WaitFor.CONTROLLER, problem=problem, line=line)
     facts = item.facts.with_(load_balancer_hostname=own.load_balancer_hostname)
@@ -181,19 +214,12 @@ def _follow(item: Item, seen: Seen, own: Service, line: Change) -> Decision:
             return Stop(f"The NLB {own.load_balancer_hostname} is not active after {_minutes(age)} minutes.", problem)
         why = "The NLB is being provisioned (usually 2 to 4 minutes)."
         return Wait(why, pace(age), problem=problem, line=line, facts=facts)
-    return Done(
-        facts.with_(
-            load_balancer_arn=balancer.arn,
-            load_balancer_zone=balancer.zone_id,
-            dual_stack=balancer.dual_stack,
-        ),
-        (line,),
-    )
+    return Done(_facts(facts, own, balancer), (line,))
 
 
 def _silence(own: Service, age: timedelta) -> str:
     return (
-        f"No load balancer controller has taken up the Service {own.namespace}/{own.name} for {_minutes(age)} minutes. "
+        f"No load balancer controller took up the Service {own.namespace}/{own.name} within {_minutes(age)} minutes. "
         "Is the AWS Load Balancer Controller running, and does it serve Services of type external?"
     )
 

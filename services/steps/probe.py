@@ -24,8 +24,9 @@ from services.model import (
 from services.ports import Handshake, Leaf, Listener, RegisteredTarget, World
 from services.steps.step import Item, pace
 
-#: Target registration takes up to 3 minutes and caches may hold an old "no such name" (domain.md §7b, F36).
-PROBE_PATIENCE = timedelta(minutes=10)
+#: Target registration takes up to 3 minutes (domain.md §7b), and resolvers hold an old "no such name" for as long as
+#: the zone's SOA lets them (F36): 15 minutes in a zone of Route 53.
+PROBE_PATIENCE = timedelta(minutes=20)
 
 CONNECTS = "Does the connection succeed?"
 CERTIFICATE = "Which certificate is used?"
@@ -187,7 +188,10 @@ def _reaches(item: Item, seen: Seen) -> VerdictLine:
         )
         return VerdictLine(REACHES, Answer.NO, text)
     answer = _http(seen)
-    text = f"The targets are the {len(seen.ready)} ready pods of {item.spec.namespace}/{item.spec.source}, all healthy"
+    source, count = f"{item.spec.namespace}/{item.spec.source}", len(seen.ready)
+    text = f"The targets are the {count} ready pods of {source}, all healthy"
+    if count == 1:
+        text = f"The target is the one ready pod of {source}, and healthy"
     return VerdictLine(REACHES, Answer.YES, f"{text}; {answer}." if answer else f"{text}.")
 
 

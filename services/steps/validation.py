@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.certificates import gave_up
+from services.certificates import gave_up, gone
 from services.errors import ServiceError
 from services.external_dns import ExternalLook, describe_finding, validation_instructions
 from services.external_look import look
@@ -36,8 +36,11 @@ from services.zone_finder import ZoneFinder
 from services.zones import ZoneChoice
 
 RECORD_TTL = 300
+_NOT_SHOWN = "ACM does not show the certificate."
 #: ACM usually sees the record within minutes; after this long something is probably in its way (F1, F3).
 USUAL = timedelta(minutes=30)
+#: ACM's list may lag behind; the certificate was described a moment ago, on the rung before.
+SETTLE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Seen:
 
     status: str = ""  #: ACM's word; empty: not requested yet
     failed: Certificate | None = None
+    gone: bool = False  #: ACM knows neither the certificate nor anything of it any more
     choice: ZoneChoice | None = None
     records: tuple[Record, ...] = ()  #: in our zone, at the record's name
     in_sync: bool = True
@@ -80,6 +84,11 @@ class ValidationStep:
     def _look(self, acm: Certificates, listed: Mapping[str, CertificateSummary], item: Item) -> Seen:
         summary = listed.get(item.facts.certificate_arn)
         status = summary.status if summary else ""
+        if summary is None and item.facts.certificate_arn not in ("", LATER):
+            described = acm.describe(item.facts.certificate_arn)
+            if described is None:
+                return Seen(gone=True)
+            status = described.status
         if status == "ISSUED":
             return Seen(status)
         if status not in ("", "PENDING_VALIDATION"):
@@ -122,9 +131,17 @@ def decide(item: Item, seen: Seen) -> Decision:
         return Done(item.facts)
     if seen.failed:
         return gave_up(seen.failed)
+    age = item.now - item.since
+    if seen.gone:
+        return gone(item.facts.certificate_arn) if age > SETTLE else Wait(_NOT_SHOWN, pace(age))
+    if item.now - _asked_at(item) > PATIENCE + timedelta(hours=1):  # ACM gives up by itself an hour before
+        return Stop(
+            "The validation record did not appear within 72 hours.",
+            "The same record stays valid: publish it, then create the endpoint again.",
+        )
     choice = seen.choice
     if choice is None or choice.unknown:
-        why = choice.sentence if choice else "ACM does not show the certificate."
+        why = choice.sentence if choice else _NOT_SHOWN
         return Wait(why, timedelta(seconds=15), problem=why)
     findings = tuple(Finding(f) for f in choice.findings)
     if choice.zone:
@@ -137,9 +154,11 @@ def _in_our_zone(item: Item, seen: Seen, zone: HostedZone, findings: tuple[Findi
     title = f"for {item.spec.hostname} in {zone.name} ({zone.id})"
     fields = {"type": "CNAME", "name": name, "value": value, "ttl": RECORD_TTL}
     existing = [r for r in seen.records if r.type == "CNAME"]
+    change = Change(Verb.CREATE, Resource.VALIDATION_RECORD, title, None, fields)
+    if name == LATER and item.facts.certificate_arn not in ("", LATER):  # asked for already: nothing to write yet
+        return Wait("ACM is making up the validation record.", pace(item.now - item.since), line=change)
     if not existing:
         record = Record(name, "CNAME", (value,), RECORD_TTL)
-        change = Change(Verb.CREATE, Resource.VALIDATION_RECORD, title, None, fields)
         batch = (RecordChange("CREATE", record),)
         return Act(change, item.facts, (zone, batch), findings)
     if existing[0].values != (value,):
@@ -154,7 +173,7 @@ def _in_our_zone(item: Item, seen: Seen, zone: HostedZone, findings: tuple[Findi
     problem = ""
     if age > USUAL:
         problem = (
-            f"ACM has not seen the record for {int(age.total_seconds() // 60)} minutes; usually it takes a few. "
+            "ACM has not seen the record for half an hour; usually it takes a few minutes. "
             f"Is {zone.name} delegated to Route 53, and does CAA let Amazon issue?"
         )
     return Wait(
@@ -178,11 +197,6 @@ def _elsewhere(item: Item, seen: Seen, findings: tuple[Finding, ...]) -> Decisio
     fields = {"type": "CNAME", "name": instructions.name, "value": instructions.value}
     line = Change(Verb.ASK, Resource.VALIDATION_RECORD, title, None, fields)
     asked_at = _asked_at(item)
-    if item.now - asked_at > PATIENCE + timedelta(hours=1):
-        return Stop(
-            "The validation record did not appear within 72 hours.",
-            "The same record stays valid: publish it, then create the endpoint again.",
-        )
     right, found = describe_finding(instructions, seen.look)
     mistaken = not right and any(a.found == "records" for a in seen.look.answers.values())
     return Wait(
