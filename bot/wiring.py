@@ -143,7 +143,7 @@ def build(environment: Environment, config: Config) -> Bot:
     guard = Guard(store.inbox, replies, now, new_id, scheduler.deliver_soon)
     app.middleware(guard.middleware)
     commands.register(app, guard, commands.Commands(requests, replies, delivery.permalink, now))
-    actions.register(app, guard, actions.Actions(requests, store, replies))
+    actions.register(app, guard, actions.Actions(requests, store, replies, delivery.group_names))
     socket = SocketModeHandler(app, environment.slack_app_token.get_secret_value())
     return Bot(store, world, engine, scheduler, guard, socket, _watches(world, store, engine.submit))
 

@@ -1,6 +1,8 @@
 """Buttons and menus in messages: one call into services, reply to the person if it could not be done."""
 
 import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from slack_bolt import Ack, App, BoltContext
 
@@ -15,12 +17,18 @@ from services.requests import Requests
 
 
 class Actions:
-    """Answers clicks. A refusal is told to the clicking person only, with what became of the request."""
+    """Answers clicks. A refusal is told to the clicking person only, with what became of the request.
 
-    def __init__(self, requests: Requests, store: Store, replies: Replies) -> None:
+    `group_names`: Slack's id by handle, for mentions.
+    """
+
+    def __init__(
+        self, requests: Requests, store: Store, replies: Replies, group_names: Callable[[], Mapping[str, str]]
+    ) -> None:
         self._requests = requests
         self._store = store
         self._replies = replies
+        self._group_names = group_names
 
     def handle(self, item: InboxItem) -> None:
         """One click as it came in."""
@@ -57,13 +65,19 @@ class Actions:
         self._requests.choose(request_id, ref, item.payload["person"], inbox_key=item.key)
 
     def _told(self, item: InboxItem, error: Refused) -> Message:
-        value = item.payload["value"] or item.payload["block_id"].removeprefix("choose:")
-        request = self._store.request(value.partition(":")[0])
+        request_id, _, digest = item.payload["value"].partition(":")
+        request = None if item.payload["action_id"] == "choose_target" else self._store.request(request_id)
         if request and error.code in ("late", "replaced"):
-            return words.late(request, item.payload["value"].partition(":")[2])
+            by, at = self._decided(request.id)
+            return words.late(request, digest, by=by, at=at)
         if request and error.code == "denied":
-            return words.denied(request, error.sentence)
+            return words.denied(request, error.sentence, self._group_names())
         return words.refused(error.sentence, error.hint)
+
+    def _decided(self, request_id: str) -> tuple[str, datetime | None]:
+        """Who decided the plan last, and when."""
+        decisions = [e for e in self._store.events(request_id) if e.kind in ("approved", "rejected")]
+        return (decisions[-1].actor, decisions[-1].at) if decisions else ("", None)
 
 
 def register(app: App, guard: Guard, actions: Actions) -> None:

@@ -71,8 +71,12 @@ class Commands:
         self._replies.reply(item.payload, told)
 
     def _list(self, item: InboxItem, command: grammar.Command) -> None:
+        page = command.options.get("page", "1")
+        if not (page.isascii() and page.isdigit() and int(page) > 0):
+            raise Refused(f"{page!r} is not a page: a number from 1 on.")
         listing = self._requests.listing()
-        self._replies.reply(item.payload, words.listing(listing.endpoints, listing.requests, now=self._clock()))
+        told = words.listing(listing.endpoints, listing.requests, now=self._clock(), page=int(page))
+        self._replies.reply(item.payload, told)
 
     def _help(self, item: InboxItem, command: grammar.Command) -> None:
         self._replies.reply(item.payload, words.help_())

@@ -78,7 +78,7 @@ class Delivery:
         now = self._clock()
         if request is None or (not card.ts and self._too_early(request, now)):
             return False
-        message = draw_card(request, now=now, group_names=self._group_names())
+        message = draw_card(request, now=now, group_names=self.group_names())
         try:
             ts = self._edit(card, message) if card.ts else self._post_card(card, message)
         except Transient as error:
@@ -127,7 +127,7 @@ class Delivery:
         if request is None:
             self._outbox.give_up_post(post.id, "its request is gone")
             return True
-        message = render(post, request, now=self._clock(), group_names=self._group_names())
+        message = render(post, request, now=self._clock(), group_names=self.group_names())
         try:
             private = post.audience == Audience.REQUESTER
             ts = self._send_private(post, request, message) if private else self._send_to_thread(post, message)
@@ -187,7 +187,8 @@ class Delivery:
                 return str(message["ts"])
         return ""
 
-    def _group_names(self) -> Mapping[str, str]:
+    def group_names(self) -> Mapping[str, str]:
+        """Slack's id by handle, for mentions; empty if Slack does not say."""
         try:
             return self._directory.group_ids()
         except ServiceError:  # only for the look of a mention: the handle as text does as well
