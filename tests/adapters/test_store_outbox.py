@@ -114,17 +114,21 @@ def test_a_postponed_card_waits_and_counts(store: SqlStore, outbox: Outbox) -> N
 
 def test_new_cards_go_first_then_the_longest_stale(store: SqlStore, outbox: Outbox, clock: SetClock) -> None:
     """A small budget of edits starves nobody, and who waits for a first sign of life goes before all edits."""
-    for id_ in ("r1", "r2", "r3"):
+    written = {}
+    for id_, minutes in (("r1", 2), ("r2", 0), ("r3", 1)):
         request = made(store, id_)
         outbox.card_shown(id_, ts="1.1", version=1)
-        if id_ == "r1":
-            clock.now += 2 * MINUTE
-        store.commit(request)
-        clock.now = NOON + (MINUTE if id_ == "r2" else 0 * MINUTE)
-    store.commit(a_request("r2", "r2.example.com", "e-r2", version=1))  # wanting more does not lose the place
+        clock.now = NOON + minutes * MINUTE
+        written[id_] = store.commit(request)
+    clock.now = NOON + 5 * MINUTE
     made(store, "r4")
     assert requests_of(outbox.due_cards(NOON)) == ["r4", "r2", "r3", "r1"]
     assert requests_of(outbox.due_cards(NOON, limit=1)) == ["r4"]
+    for id_ in ("r2", "r3"):
+        store.commit(written[id_])  # wanting more does not lose the place
+    assert requests_of(outbox.due_cards(NOON)) == ["r4", "r2", "r3", "r1"]
+    outbox.card_shown("r2", ts="1.1", version=2)  # still stale, but it had its turn
+    assert requests_of(outbox.due_cards(NOON)) == ["r4", "r3", "r1", "r2"]
 
 
 def test_a_lost_card_is_posted_anew(store: SqlStore, outbox: Outbox) -> None:
@@ -143,8 +147,9 @@ def test_a_card_given_up_takes_its_thread_with_it(store: SqlStore, outbox: Outbo
     """Nothing is tried in an archived channel any more, later notices included; private ones still go out."""
     request = made(store, "r1", Notice("plan"), private("hint"))
     made(store, "r2", Notice("other"))
+    for id_ in ("r1", "r2"):
+        outbox.card_shown(id_, ts="1.1", version=2)
     outbox.give_up_card("r1", "the channel is archived")
-    outbox.card_shown("r2", ts="2.2", version=2)
     store.commit(request, notices=[Notice("problem"), private("stopped")])
     assert outbox.due_cards(NOON) == []
     assert sorted(kinds(outbox)) == ["hint", "other"]
