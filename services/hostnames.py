@@ -29,9 +29,16 @@ _LABEL = re.compile(r"[a-z0-9-]+")
 def parse_hostname(text: str) -> str:
     """The host name in `text`: A-labels, lower case, no trailing dot.
 
-    Raises Refused with a sentence that names the fault; its `hint` is the host name that was probably meant (not a
-    sentence: it goes where the name stood in the command), or empty.
+    Raises Refused with a sentence that names the fault and the code "hostname"; its `hint` is the host name that was
+    probably meant (not a sentence: it goes where the name stood in the command), or empty.
     """
+    try:
+        return _parsed(text)
+    except Refused as error:
+        raise Refused(error.sentence, hint=error.hint, code="hostname") from error
+
+
+def _parsed(text: str) -> str:
     name = _unlink(text.strip().strip(_QUOTES).strip()).strip(_QUOTES)
     if not name:
         raise Refused("The host name is missing.")

@@ -81,9 +81,7 @@ class Requests:
             raise HostnameTaken(taken)
         members = self._planner.members(hostname)
         if not self._planner.admits(hostname, order.person, order.channel, members):
-            raise Refused(
-                self._planner.not_admitted(hostname), hint="Ask the owner of the policy. Nothing was changed."
-            )
+            raise Refused(self._planner.not_admitted(hostname), hint="Ask the owner of the policy.")
         for attempt in range(_TRIES):
             try:
                 return self._insert(order, hostname, wish)
