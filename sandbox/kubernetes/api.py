@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -202,8 +203,9 @@ class Api:
         if self._faults.is_on("kubernetes-watch-expired") and options.revision not in ("", "0"):
             self._registry.store.compact()
         watcher = Watcher(self._registry.store, closing)
-        async for kind, obj in watcher.events(wanted, options):
-            await response.write(line(kind, obj, lambda found: self._shown(request, target, found)))
+        with suppress(ConnectionResetError):  # the client hung up, or was killed: nothing to complain of
+            async for kind, obj in watcher.events(wanted, options):
+                await response.write(line(kind, obj, lambda found: self._shown(request, target, found)))
         return response
 
     async def _write(self, request: web.Request, target: Target, asked: Request) -> web.Response:
