@@ -30,7 +30,7 @@ MEANINGS: tuple[tuple[str, str], ...] = (
     (r"TooManyCertificates", "The NLB has as many certificates as its quota allows."),
     (r"TooManyListeners|TooManyTargets|TargetGroupAssociationLimit", "A quota of the load balancer is used up."),
     (r"DuplicateLoadBalancerName", "Another load balancer has the same name with other settings."),
-    (r"[Uu]nused port in ssl-ports", "ssl-ports names a port that the Service does not have."),
+    (r"[Uu]nused port in ssl-ports", "The annotation ssl-ports names a port that the Service does not have."),
     (r"InvalidSubnet", "A subnet cannot take this load balancer (free addresses, internet gateway?)."),
     (r"AllocationIdNotFound|EIP allocation", "The elastic addresses do not fit the load balancer's subnets."),
     (r"expected exactly one securityGroup", "A node's network interface has several security groups of the cluster."),

@@ -274,7 +274,7 @@ Decision = Done | Act | Wait | Stop
 
 
 class State(StrEnum):
-    """Where a request stands. The first six are open, the others final."""
+    """Where a request stands. The first five are open, the others final."""
 
     PLANNING = "planning"
     CHOOSING = "choosing"  #: a person picks the Service
