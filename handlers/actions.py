@@ -12,8 +12,8 @@ from handlers.messages import replies as words
 from handlers.messages.blocks import Message
 from handlers.replies import Replies
 from services.errors import Refused
-from services.ports import InboxItem, Store
 from services.requests import Requests
+from services.storage import InboxItem, Store
 
 
 class Actions:
@@ -88,4 +88,4 @@ def register(app: App, guard: Guard, actions: Actions) -> None:
     def on_action(ack: Ack, context: BoltContext) -> None:
         ack()
         if context["item"] is not None:
-            guard.handle(context["item"])
+            guard.accept(context["item"])

@@ -10,8 +10,9 @@ from handlers.messages import replies as words
 from handlers.messages.blocks import Message
 from handlers.replies import Replies
 from services.errors import Refused
-from services.ports import Clock, HostnameTaken, InboxItem
+from services.ports import Clock
 from services.requests import Order, Requests
+from services.storage import HostnameTaken, InboxItem
 
 Permalink = Callable[[str], str]  #: request id -> address of its card, or ""
 
@@ -89,4 +90,4 @@ def register(app: App, guard: Guard, commands: Commands) -> None:
     @app.command(grammar.COMMAND)
     def on_command(ack: Ack, context: BoltContext) -> None:
         ack()
-        guard.handle(context["item"])
+        guard.accept(context["item"])

@@ -13,8 +13,9 @@ from services import consent, transitions
 from services.errors import Refused, ServiceError
 from services.model import PATIENCE, Act, Change, Done, Event, Facts, Notice, Request, State, Stop, Wait
 from services.planner import Planned, Planner, trouble
-from services.ports import Clock, Stale, Store, World
+from services.ports import Clock, World
 from services.steps.step import Item, Step
+from services.storage import Stale, Store
 from services.transitions import Next
 
 log = structlog.get_logger()

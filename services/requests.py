@@ -13,7 +13,8 @@ from services.hostnames import parse_hostname
 from services.model import Endpoint, EndpointState, Event, Facts, Request, State
 from services.planner import Planner, unknown
 from services.policy import may_approve, may_reject
-from services.ports import Clock, HostnameTaken, Stale, Store, World
+from services.ports import Clock, World
+from services.storage import HostnameTaken, Stale, Store
 from services.transitions import PLANNING, Next
 from services.wish import Wish, parse_wish
 

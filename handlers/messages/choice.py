@@ -23,7 +23,7 @@ from handlers.messages.plan import expiry
 from handlers.messages.words import NOTHING_CHANGED, SYMBOLS, GroupNames, footer, host, service
 from services.hostnames import show
 from services.model import Request, State, Target
-from services.ports import Post
+from services.storage import Post
 
 
 def render(post: Post, request: Request, now: datetime, group_names: GroupNames) -> Message:

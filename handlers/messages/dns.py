@@ -23,7 +23,7 @@ from handlers.messages.blocks import (
 from handlers.messages.words import GroupNames, check_now, footer, host, next_check, waits_for_person
 from services.hostnames import show
 from services.model import Instructions, Request
-from services.ports import Post
+from services.storage import Post
 
 
 def instructions_of(data: Mapping[str, Any] | None) -> Instructions | None:

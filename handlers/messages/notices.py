@@ -37,7 +37,7 @@ from handlers.messages.words import (
 )
 from services.hostnames import show
 from services.model import Request, State
-from services.ports import Post
+from services.storage import Post
 
 Renderer = Callable[[Post, Request, datetime, GroupNames], Message]
 

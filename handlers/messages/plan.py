@@ -47,7 +47,7 @@ from handlers.messages.words import (
 from services.consent import shown, title
 from services.hostnames import show
 from services.model import Change, Plan, Request, Scheme, Spec, State, Verb
-from services.ports import Post
+from services.storage import Post
 
 SIGNS: Mapping[Verb, str] = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.KEEP: "=", Verb.ASK: "✋"}
 #: Characters of one line and one block of the diff, and what the blocks around it take of a message.

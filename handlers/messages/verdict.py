@@ -22,7 +22,7 @@ from handlers.messages.blocks import (
 from handlers.messages.words import GroupNames, footer, host, took, verdict_lines
 from services.hostnames import show
 from services.model import Answer, Request, State, Verdict
-from services.ports import Post
+from services.storage import Post
 
 
 def headline(request: Request) -> str:

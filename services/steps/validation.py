@@ -29,7 +29,15 @@ from services.model import (
     Wait,
     WaitFor,
 )
-from services.ports import Certificate, Certificates, CertificateSummary, HostedZone, Record, RecordChange, World
+from services.ports import (
+    Certificate,
+    Certificates,
+    CertificateSummary,
+    HostedZone,
+    Record,
+    RecordChange,
+    World,
+)
 from services.steps.batches import change_records
 from services.steps.step import Item, pace
 from services.zone_finder import ZoneFinder

@@ -17,7 +17,7 @@ from services.adapters.store.database import Database
 from services.adapters.store.tables import metadata
 from services.errors import Permanent, Transient
 from services.model import Notice
-from services.ports import Inbox, InboxItem, Outbox, Store
+from services.storage import Inbox, InboxItem, Outbox, Store
 from tests.adapters.store_values import MINUTE, NOON, SetClock, a_request, an_endpoint, an_event
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from threading import Barrier, Thread
 import pytest
 
 from services.adapters.store import SqlStore, open_store
-from services.ports import Inbox, InboxItem
+from services.storage import Inbox, InboxItem
 from tests.adapters.store_values import MINUTE, NOON, SetClock, a_request, an_endpoint
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.adapters.store import SqlStore, open_store
 from services.model import Audience, Notice, Request, State
-from services.ports import Card, Outbox
+from services.storage import Card, Outbox
 from tests.adapters.store_values import MINUTE, NOON, SetClock, a_request, an_endpoint
 
 

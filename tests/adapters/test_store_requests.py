@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 
 from services.adapters.store import SqlStore, open_store
 from services.model import EndpointState, Facts, Notice, State
-from services.ports import HostnameTaken, InboxItem, Stale, Store
+from services.storage import HostnameTaken, InboxItem, Stale, Store
 from tests.adapters.store_values import MINUTE, NOON, SetClock, a_request, an_endpoint, an_event
 
 OPEN = [state for state in State if state.is_open]

@@ -27,7 +27,7 @@ from services.model import (
     Verdict,
     VerdictLine,
 )
-from services.ports import Post
+from services.storage import Post
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 GROUPS = {"oncall": "S0ONCALL001"}

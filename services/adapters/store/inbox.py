@@ -9,11 +9,12 @@ from sqlalchemy.exc import IntegrityError
 from services.adapters.store.codec import moment, seconds
 from services.adapters.store.database import Database
 from services.adapters.store.tables import inbox
-from services.ports import Clock, InboxItem
+from services.ports import Clock
+from services.storage import InboxItem
 
 
 class SqlInbox:
-    """`services.ports.Inbox` on a database."""
+    """`services.storage.Inbox` on a database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -10,13 +10,14 @@ from services.adapters.store.codec import decode, encode_data, seconds
 from services.adapters.store.database import Database
 from services.adapters.store.tables import cards, posts
 from services.model import Audience, Notice, Request, State
-from services.ports import Card, Clock, Post
+from services.ports import Clock
+from services.storage import Card, Post
 
 NEVER_SHOWN = "refused before it was shown"
 
 
 class SqlOutbox:
-    """`services.ports.Outbox` on a database."""
+    """`services.storage.Outbox` on a database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -14,7 +14,8 @@ from services.adapters.store.inbox import SqlInbox, finish
 from services.adapters.store.outbox import SqlOutbox, add_card, add_posts, want_card
 from services.adapters.store.tables import endpoints, events, requests
 from services.model import Endpoint, Event, Notice, Request, State
-from services.ports import Clock, HostnameTaken, Stale
+from services.ports import Clock
+from services.storage import HostnameTaken, Stale
 
 #: Fields of the model that have a column; the others are in the document.
 _REQUEST_COLUMNS = (
@@ -28,7 +29,7 @@ _IDS_AT_ONCE = 500  # databases limit the parameters of one statement
 
 
 class SqlStore:
-    """`services.ports.Store` on a database; `inbox` and `outbox` are the two other roles on the same one."""
+    """`services.storage.Store` on a database; `inbox` and `outbox` are the two other roles on the same one."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
