@@ -4,18 +4,26 @@ import argparse
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
+from typing import TypeVar
 
 import structlog
-from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot import http, logging, wiring
-from bot.settings import Config, Environment, SettingsError, load_config, load_environment
-from services.errors import ServiceError
+from bot.settings import Config, Environment, SettingsError, load
+from handlers.slack_errors import BAD_TOKEN
+from services.errors import Permanent, ServiceError
 
 log = structlog.get_logger()
 
-#: Slack's word that trying again will not help.
-_FATAL = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
+T = TypeVar("T")
+_LONGEST_PAUSE = 30.0  #: seconds between two tries to reach Slack
+
+
+class _CannotStartError(Exception):
+    """Told already; trying again would not help."""
 
 
 def main() -> int:
@@ -24,8 +32,7 @@ def main() -> int:
     parser.add_argument("command", choices=["run", "check"], help="run the bot, or only check its settings")
     arguments = parser.parse_args()
     try:
-        environment = load_environment()
-        config = load_config(environment.nlbtls_config)
+        environment, config = load()
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - there is no log yet
         return 2
@@ -41,42 +48,76 @@ def run(environment: Environment, config: Config) -> int:
     done = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: done.set())
-    bot = _built(environment, config, done)
-    if bot is None:
-        return 0 if done.is_set() else 1
-    server = None
     try:
-        if environment.nlbtls_http_address:
-            server = http.serve(environment.nlbtls_http_address, bot.ready)
-        bot.start()
-        done.wait()
-    finally:
-        if server:
-            server.shutdown()
-        bot.stop()
+        with ExitStack() as ending:
+            _run(environment, config, done, ending)
+    except _CannotStartError:
+        return 1
     return 0
 
 
-def _built(environment: Environment, config: Config, done: threading.Event) -> wiring.Bot | None:
-    """The bot, as soon as Slack answers; None if it never will."""
+def _run(environment: Environment, config: Config, done: threading.Event, ending: ExitStack) -> None:
+    ready: list[Callable[[], bool]] = []
+    if environment.nlbtls_http_address:
+        _serve(environment.nlbtls_http_address, lambda: all(part() for part in ready) if ready else False, ending)
+    app = _patiently(lambda: wiring.slack_app(environment), done, "SLACK_BOT_TOKEN")
+    if app is None:
+        return
+    try:
+        bot = wiring.build(app, environment, config)
+        ending.callback(bot.stop)
+        bot.start()
+    except ServiceError as error:
+        log.error("cannot start", why=error.sentence, hint=error.hint)
+        raise _CannotStartError from error
+    ready.append(bot.ready)
+    _patiently(bot.connect, done, "SLACK_APP_TOKEN")
+    done.wait()
+
+
+def _serve(address: tuple[str, int], ready: Callable[[], bool], ending: ExitStack) -> None:
+    try:
+        server = http.serve(address, ready)
+    except OSError as error:
+        log.error("cannot serve NLBTLS_HTTP_ADDRESS", host=address[0], port=address[1], why=error.strerror)
+        raise _CannotStartError from error
+    ending.callback(server.server_close)
+    ending.callback(server.shutdown)
+
+
+def _patiently(attempt: Callable[[], T], done: threading.Event, token: str) -> T | None:
+    """What Slack answers, as soon as it does; None if we are asked to stop before."""
     pause = 1.0
     while not done.is_set():
         try:
-            return wiring.build(environment, config)
+            return _interruptibly(attempt, done)
+        except Permanent as error:
+            if error.code in BAD_TOKEN:
+                log.error(f"slack does not accept {token}", why=error.sentence, hint=f"Check {token}.")
+                raise _CannotStartError from error
+            log.warning("slack refuses", why=error.sentence, again_in=pause)
         except ServiceError as error:
-            log.error("cannot start", why=error.sentence, hint=error.hint)
-            return None
-        except SlackApiError as error:
-            code = error.response.get("error", "") if isinstance(error.response.data, dict) else ""
-            if code in _FATAL:
-                log.error("slack does not accept the bot token", code=code, hint="Check SLACK_BOT_TOKEN.")
-                return None
-            log.warning("slack does not answer yet", code=code, again_in=pause)
-        except (SlackClientError, OSError) as error:
-            log.warning("slack cannot be reached", why=type(error).__name__, again_in=pause)
+            log.warning("slack does not answer yet", why=error.sentence, code=error.code, again_in=pause)
         done.wait(pause)
-        pause = min(pause * 2, 60.0)
+        pause = min(pause * 2, _LONGEST_PAUSE)
     return None
+
+
+def _interruptibly(attempt: Callable[[], T], done: threading.Event) -> T | None:
+    """A connection that hangs must not keep the process from ending."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(attempt())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            future.set_exception(error)
+
+    thread = threading.Thread(target=work, name="slack", daemon=True)
+    thread.start()
+    while thread.is_alive() and not done.is_set():
+        thread.join(0.1)
+    return future.result() if future.done() else None
 
 
 if __name__ == "__main__":

@@ -47,8 +47,10 @@ class Engine:
                 self._run(group)
             except Exception:  # the boundary of a thread: rows stay due and are tried again by the sweep
                 log.exception("turn failed", group=group)
-            finally:
+            try:
                 self._after()
+            except Exception:  # the same; and the group must not stay busy for ever
+                log.exception("nobody was told that a turn ended", group=group)
             with self._lock:
                 again = self._busy[group] and not self._stopped
                 if again:

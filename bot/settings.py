@@ -3,18 +3,27 @@
 Secrets come from the environment only.
 """
 
+import logging
+import os
+import ssl
 import tomllib
+from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from services.adapters.connect_to import ConnectTo
+from services.model import Scheme
 from services.policy import Policy, Rule, TargetRule
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
+Word = Annotated[str, StringConstraints(min_length=1)]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+HostPort = tuple[str, int]
 
 
 class SettingsError(Exception):
@@ -26,17 +35,17 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="", extra="ignore")
 
-    slack_bot_token: SecretStr
-    slack_app_token: SecretStr
+    slack_bot_token: Secret
+    slack_app_token: Secret
     slack_signing_secret: SecretStr = SecretStr("")  #: needed for HTTP mode only
-    slack_api_url: str = "https://slack.com/api/"
+    slack_api_url: str = Field("https://slack.com/api/", pattern=r"^https?://[^/]")
     nlbtls_config: Path
-    nlbtls_database_url: str = "sqlite:///nlbtls.db"
-    nlbtls_dns_servers: Annotated[tuple[tuple[str, int], ...], NoDecode] = ()  #: empty: the system's resolvers
-    nlbtls_dns_port: int = 53  #: port of authoritative servers
+    nlbtls_database_url: str = Field("sqlite:///nlbtls.db", repr=False)  #: may hold a password
+    nlbtls_dns_servers: Annotated[tuple[HostPort, ...], NoDecode] = ()  #: empty: the system's resolvers
+    nlbtls_dns_port: int = Field(53, ge=1, le=65535)  #: port of authoritative servers
     nlbtls_ca_bundle: str = ""  #: trust for the probe; empty: the system's
     nlbtls_connect_to: str = ""  #: curl's --connect-to form
-    nlbtls_http_address: str = ""  #: host:port of /livez and /readyz; empty: not served
+    nlbtls_http_address: Annotated[HostPort | None, NoDecode] = None  #: of /livez and /readyz; None: not served
     nlbtls_log_level: str = "INFO"
 
     @field_validator("slack_api_url")
@@ -49,11 +58,52 @@ class Environment(BaseSettings):
     def _servers(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return tuple(_host_port(part.strip(), 53) for part in value.split(",") if part.strip())
+        return tuple(_server(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("nlbtls_http_address", mode="before")
+    @classmethod
+    def _address(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return _host_port(value.strip(), None) if value.strip() else None
+
+    @field_validator("nlbtls_connect_to")
+    @classmethod
+    def _rules(cls, value: str) -> str:
+        ConnectTo.parse(value)
+        return value
+
+    @field_validator("nlbtls_ca_bundle")
+    @classmethod
+    def _bundle(cls, value: str) -> str:
+        try:
+            ssl.create_default_context(cafile=value or None)
+        except ssl.SSLError:
+            raise ValueError(f"{value} holds no certificates in PEM form") from None
+        except OSError as error:
+            raise ValueError(f"{value} cannot be read: {error.strerror}") from None
+        return value
+
+    @field_validator("nlbtls_log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        levels = logging.getLevelNamesMapping()
+        if value.upper() not in levels:
+            raise ValueError(f"{value!r} is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
+        return value.upper()
 
 
-def _host_port(text: str, default: int) -> tuple[str, int]:
-    """host, host:port, [v6] or [v6]:port."""
+def _server(text: str) -> HostPort:
+    host, port = _host_port(text, 53)
+    try:
+        ip_address(host)
+    except ValueError:
+        raise ValueError(f"{text!r}: a resolver is given by its address, not by a name") from None
+    return host, port
+
+
+def _host_port(text: str, default: int | None) -> HostPort:
+    """host, host:port, [v6] or [v6]:port; with no default the port must be said."""
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
         port = rest.removeprefix(":")
@@ -61,9 +111,11 @@ def _host_port(text: str, default: int) -> tuple[str, int]:
         host, port = text, ""
     else:
         host, _, port = text.partition(":")
-    if port and not port.isdigit():
+    if not port and default is not None:
+        return host, default
+    if not (port.isascii() and port.isdigit() and 0 <= int(port) <= 65535):
         raise ValueError(f"{text!r} is not host:port")
-    return host, int(port or default)
+    return host, int(port)
 
 
 class _Table(BaseModel):
@@ -74,22 +126,22 @@ class ClusterTable(_Table):
     """One [[clusters]]: a Kubernetes cluster and the AWS region of its load balancers."""
 
     name: Name
-    region: str
-    context: str | None = None  #: of the kubeconfig; none: its current one, or in-cluster
+    region: Word
+    context: Word | None = None  #: of the kubeconfig; none: its current one, or in-cluster
 
 
 class PolicyTable(_Table):
     """One [[policy]] rule; see services.policy.Rule."""
 
-    hostnames: list[str] = Field(min_length=1)
-    requesters: list[str] = Field(min_length=1)
-    approvers: list[str] = Field(min_length=1)
-    clusters: list[str] = ["*"]
-    namespaces: list[str] = Field(min_length=1)
-    services: list[str] = ["*"]
-    schemes: list[str] = ["internet-facing"]
+    hostnames: list[Word] = Field(min_length=1)
+    requesters: list[Word] = Field(min_length=1)
+    approvers: list[Word] = Field(min_length=1)
+    clusters: list[Word] = ["*"]
+    namespaces: list[Word] = Field(min_length=1)
+    services: list[Word] = ["*"]
+    schemes: list[Scheme] = [Scheme.INTERNET_FACING]
     source_ranges: list[str] = ["0.0.0.0/0", "::/0"]
-    channels: list[str] = ["*"]
+    channels: list[Word] = ["*"]
     approvals: int = Field(default=1, ge=1, le=10)
     four_eyes: bool = True
     expires_after_hours: float = Field(default=24, gt=0, le=24 * 14)
@@ -110,10 +162,10 @@ class PolicyTable(_Table):
 class TargetTable(_Table):
     """One [[targets]]: host names of these patterns belong to this Service."""
 
-    hostnames: list[str] = Field(min_length=1)
-    cluster: str
-    namespace: str
-    service: str
+    hostnames: list[Word] = Field(min_length=1)
+    cluster: Word
+    namespace: Word
+    service: Word
 
 
 class Config(_Table):
@@ -138,7 +190,7 @@ def _rule(table: PolicyTable) -> Rule:
         clusters=tuple(table.clusters),
         namespaces=tuple(table.namespaces),
         services=tuple(table.services),
-        schemes=tuple(table.schemes),
+        schemes=tuple(scheme.value for scheme in table.schemes),
         source_ranges=tuple(table.source_ranges),
         channels=tuple(table.channels),
         approvals=table.approvals,
@@ -149,6 +201,25 @@ def _rule(table: PolicyTable) -> Rule:
 
 def _target(table: TargetTable) -> TargetRule:
     return TargetRule(tuple(table.hostnames), table.cluster, table.namespace, table.service)
+
+
+def load(environ: Mapping[str, str] = os.environ) -> tuple[Environment, Config]:
+    """Environment and TOML file. Raises SettingsError with the faults of both."""
+    faults = []
+    environment = config = None
+    try:
+        environment = load_environment()
+    except SettingsError as error:
+        faults.append(str(error))
+    path = environ.get("NLBTLS_CONFIG")
+    if path:
+        try:
+            config = load_config(Path(path))
+        except SettingsError as error:
+            faults.append(str(error))
+    if environment is None or config is None:
+        raise SettingsError("\n".join(faults))
+    return environment, config
 
 
 def load_environment() -> Environment:
@@ -165,6 +236,8 @@ def load_config(path: Path) -> Config:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8 text.") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
     try:
@@ -185,5 +258,6 @@ def _faults(where: str, error: ValidationError, *, upper: bool = False) -> str:
     lines = []
     for fault in error.errors(include_input=False, include_url=False):  # an input may be a secret
         place = ".".join(str(part) for part in fault["loc"])
-        lines.append(f"{where}: {place.upper() if upper else place}: {fault['msg']}")
+        said = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{where}: {place.upper() if upper else place}: {said}")
     return "\n".join(lines)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_bolt.error import BoltError
 from slack_sdk import WebClient
-from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler
 
 from bot.engine import Engine
 from bot.scheduler import Scheduler
@@ -21,9 +21,10 @@ from handlers.directory import SlackDirectory
 from handlers.guard import Guard
 from handlers.outbox import Delivery
 from handlers.replies import Replies
+from handlers.slack_errors import calling
 from services.adapters.kubernetes_watch import ServiceWatch
 from services.adapters.store import SqlStore, open_store
-from services.errors import ServiceError
+from services.errors import ServiceError, Transient
 from services.planner import Planner
 from services.reconciler import Reconciler
 from services.requests import Requests
@@ -72,25 +73,34 @@ class Bot:
     engine: Engine
     scheduler: Scheduler
     guard: Guard
+    delivery: Delivery
     socket: SocketModeHandler
     watches: list[ServiceWatch]
 
     def start(self) -> None:
-        """Start every part. Work that an earlier process left goes on before anything new is taken in."""
+        """Start every part that needs no Slack. Work that an earlier process left goes on at once."""
         woken = self.store.restart(now())
         threading.Thread(target=self._check_credentials, name="credentials", daemon=True).start()
-        self.guard.take_up()
+        taken_up = self.guard.take_up()
         self.scheduler.start()
         for watch in self.watches:
             watch.start()
-        self.socket.connect()  # type: ignore[no-untyped-call]
-        log.info("started", open_requests=woken, clusters=list(self.world.clusters))
+        log.info("working", open_requests=woken, taken_up=taken_up, clusters=list(self.world.clusters))
+
+    def connect(self) -> None:
+        """Let people in. From then on the socket reconnects by itself. Raises Transient, or Permanent with Slack's
+        code."""
+        with calling("apps.connections.open"):
+            self.socket.connect()  # type: ignore[no-untyped-call]
+        log.info("started")
 
     def stop(self) -> None:
         """Take nothing new in, finish what is under way."""
         self.socket.close()  # type: ignore[no-untyped-call]
+        self.guard.stop()
         for watch in self.watches:
             watch.stop()
+        self.delivery.stop()
         self.scheduler.stop()
         self.engine.stop()
         self.store.close()
@@ -114,16 +124,25 @@ class Bot:
                 log.error("kubernetes not usable", cluster=cluster, why=error.sentence, hint=error.hint)
 
 
-def build(environment: Environment, config: Config) -> Bot:
-    """Make the process from its settings. Raises SlackApiError if the bot token is not accepted, ServiceError if the
-    database cannot be used."""
+def slack_app(environment: Environment) -> App:
+    """Slack, once it takes the bot token. Raises Transient, or Permanent with Slack's code."""
     client = WebClient(
         token=environment.slack_bot_token.get_secret_value(),
         base_url=environment.slack_api_url,
         timeout=10,
-        retry_handlers=[ConnectionErrorRetryHandler(max_retry_count=1)],
+        retry_handlers=[],  # the SDK's own would post twice where only the answer was lost
     )
-    app = App(client=client, signing_secret=environment.slack_signing_secret.get_secret_value() or None)
+    with calling("auth.test"):
+        client.auth_test()
+    try:
+        return App(client=client, signing_secret=environment.slack_signing_secret.get_secret_value() or None)
+    except BoltError as error:  # it asks auth.test again, and hides what came of it
+        raise Transient("Slack stopped to answer.", code="unreachable") from error
+
+
+def build(app: App, environment: Environment, config: Config) -> Bot:
+    """Make the process from its settings. Raises ServiceError if the database cannot be used."""
+    client = app.client
     world = RealWorld(environment, config, now)
     directory = SlackDirectory(client, now)
     store = open_store(environment.nlbtls_database_url, now)
@@ -145,7 +164,7 @@ def build(environment: Environment, config: Config) -> Bot:
     commands.register(app, guard, commands.Commands(requests, replies, delivery.permalink, now))
     actions.register(app, guard, actions.Actions(requests, store, replies, delivery.group_names))
     socket = SocketModeHandler(app, environment.slack_app_token.get_secret_value())
-    return Bot(store, world, engine, scheduler, guard, socket, _watches(world, store, engine.submit))
+    return Bot(store, world, engine, scheduler, guard, delivery, socket, _watches(world, store, engine.submit))
 
 
 def _sweep(store: SqlStore, engine: Engine) -> None:
