@@ -102,7 +102,7 @@ class Guard:
             self._inbox.finish(item.key)
             self._after()
         except Exception:  # the boundary of a thread; an item that is not finished is taken up at the next start
-            log.exception("not finished")
+            log.exception("failed after the ack")
         finally:
             structlog.contextvars.unbind_contextvars("inbox", "person")
 
