@@ -50,8 +50,12 @@ class Aws:
 
     def zones(self) -> Route53:
         """Route 53, which is the same in every region."""
-        # One attempt only: were the answer to a CREATE lost, a second one would be refused because of the first.
-        return self._once("route53", lambda: Route53(self._client("route53", attempts=1), self._clock))
+        return self._once("route53", self._zones)
+
+    def _zones(self) -> Route53:
+        # One attempt to write: were the answer to a CREATE lost, a second one would be refused because of the first.
+        reader, writer = self._client("route53", attempts=2), self._client("route53", attempts=1)
+        return Route53(reader, writer, self._clock)
 
     def load_balancers(self) -> Elbv2:
         """ELBv2 in this region."""

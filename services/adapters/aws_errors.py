@@ -71,6 +71,11 @@ def code_of(error: boto.ClientError) -> str:
     return code
 
 
+def is_throttled(error: boto.ClientError) -> bool:
+    """Whether AWS turned the call away for its rate: then it was not carried out, for certain."""
+    return code_of(error) in _THROTTLING
+
+
 def translated(error: boto.ClientError | boto.BotoCoreError, doing: str) -> ServiceError:
     """The one table. `doing` is the IAM action that was tried."""
     if isinstance(error, boto.ClientError):

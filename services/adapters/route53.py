@@ -5,13 +5,14 @@ Names go in and come out lower case, without a trailing dot, with `*` as `*`; Ro
 
 import re
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from services.adapters.aws_errors import calling, code_of
+from services.adapters.aws_errors import calling, code_of, is_throttled
 from services.ports import Clock, HostedZone, Record, RecordChange
 
 if TYPE_CHECKING:
@@ -22,14 +23,24 @@ ZONES_ARE_FRESH = timedelta(minutes=5)
 #: Types whose value is one host name.
 _HOST_VALUES = frozenset({"CNAME", "NS", "PTR"})
 _NO_ZONE = "NoSuchHostedZone"
+#: Seconds until a batch that was turned away for its rate is sent again; Route 53 refills 5 to 10 calls a second.
+_AGAIN_AFTER = (0.3, 0.7)
 
 
 class Route53:
-    """Implements services.ports.Zones."""
+    """Implements services.ports.Zones. `writer` is a client that never repeats a call by itself."""
 
-    def __init__(self, client: "Route53Client", clock: Clock) -> None:
+    def __init__(
+        self,
+        client: "Route53Client",
+        writer: "Route53Client",
+        clock: Clock,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client = client
+        self._writer = writer
         self._clock = clock
+        self._sleep = sleep
         self._lock = threading.Lock()
         self._zones: tuple[datetime, Sequence[HostedZone]] | None = None
 
@@ -95,12 +106,24 @@ class Route53:
         batch: Any = {"Comment": comment[:256], "Changes": [_change(change) for change in changes]}
         with calling("route53:ChangeResourceRecordSets"):
             try:
-                answer = self._client.change_resource_record_sets(HostedZoneId=zone_id, ChangeBatch=batch)
+                return self._submit(zone_id, batch)
             except ClientError as error:
                 if code_of(error) == _NO_ZONE:
                     self._forget()
                 raise
-        return _tail(answer["ChangeInfo"]["Id"])
+
+    def _submit(self, zone_id: str, batch: Any) -> str:
+        """Sent again only where it was not carried out for certain; any other failure may have come after the act."""
+        for pause in (*_AGAIN_AFTER, None):
+            try:
+                answer = self._writer.change_resource_record_sets(HostedZoneId=zone_id, ChangeBatch=batch)
+            except ClientError as error:
+                if pause is None or not is_throttled(error):
+                    raise
+                self._sleep(pause)
+            else:
+                return _tail(answer["ChangeInfo"]["Id"])
+        raise AssertionError("unreachable")
 
     def in_sync(self, change_id: str) -> bool:
         """Whether every server answers with the change. Route 53 forgets ids after a while: then it is long done."""

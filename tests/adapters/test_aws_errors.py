@@ -195,6 +195,16 @@ def test_a_change_is_never_sent_twice(player: Any, aws_environment: Point) -> No
     assert len(player.asked) == 1
 
 
+def test_a_change_that_was_turned_away_is_sent_again(player: Any, aws_environment: Point) -> None:
+    """Throttled means not carried out: the batch may go out again, three times in all."""
+    throttled = "<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>"
+    aws_environment(player.url)
+    player.plays(throttled, status=400).plays(throttled, status=400).plays(throttled, status=400)
+    with pytest.raises(Transient):
+        Aws("eu-central-1").zones().change("Z1", [CHANGE], "why")
+    assert len(player.asked) == 3
+
+
 def test_one_client_per_service(aws_environment: Point) -> None:
     """Adapters are made once: their caches are shared."""
     aws_environment("http://127.0.0.1:1")
