@@ -110,7 +110,8 @@ class DnsRecordStep:
 def decide(item: Item, seen: Seen) -> Decision:
     """Whose record is it, is it right, and if not: whose turn is it?"""
     if seen.choice.unknown:
-        return Wait(seen.choice.sentence, timedelta(seconds=15), problem=seen.choice.sentence)
+        recheck = max(pace(item.now - item.since), timedelta(seconds=15))
+        return Wait(seen.choice.sentence, recheck, problem=seen.choice.sentence)
     if seen.choice.zone:
         return _in_our_zone(item, seen, seen.choice.zone)
     return _elsewhere(item, seen)

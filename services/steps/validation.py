@@ -150,7 +150,7 @@ def decide(item: Item, seen: Seen) -> Decision:
     choice = seen.choice
     if choice is None or choice.unknown:
         why = choice.sentence if choice else _NOT_SHOWN
-        return Wait(why, timedelta(seconds=15), problem=why)
+        return Wait(why, max(pace(age), timedelta(seconds=15)), problem=why)
     findings = tuple(Finding(f) for f in choice.findings)
     if choice.zone:
         return _in_our_zone(item, seen, choice.zone, findings)
