@@ -1,4 +1,8 @@
-"""`python -m sandbox`: run the sandbox, act in it as a person, break it on purpose. Run with --help for all of it."""
+"""`python -m sandbox`: run the sandbox, act in it as a person, break it on purpose. Run with --help for all of it.
+
+What boots the stand-ins is imported only where that is asked for: it takes seconds, and the other commands are typed
+by people who wait.
+"""
 
 import argparse
 import os
@@ -9,13 +13,15 @@ import sys
 import threading
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sandbox import acting, control, story
+from sandbox import acting, control
 from sandbox.delays import Delays
-from sandbox.faults import Faults
 from sandbox.slack.person import NotPossibleError
 from sandbox.slots import NoSlotError
-from sandbox.world import DECLARED, World
+
+if TYPE_CHECKING:
+    from sandbox.world import World
 
 DIRECTORY = Path(".sandbox")
 
@@ -73,7 +79,9 @@ def _delays(arguments: argparse.Namespace) -> Delays:
     return chosen
 
 
-def _world(arguments: argparse.Namespace) -> World:
+def _world(arguments: argparse.Namespace) -> "World":
+    from sandbox.world import World
+
     _remove_old_runs()
     directory = (DIRECTORY / f"run-{os.getpid()}").absolute()
     log = arguments.call_log.absolute() if arguments.call_log else None
@@ -93,6 +101,8 @@ def _remove_old_runs() -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Until SIGINT or SIGTERM; with a bot unless told otherwise."""
+    from sandbox.story import welcome
+
     done = _signals()
     world = _world(arguments)
     bot: subprocess.Popen[bytes] | None = None
@@ -103,7 +113,7 @@ def _run(arguments: argparse.Namespace) -> int:
         control.say_where(DIRECTORY, world.environment[control.URL_VARIABLE])
         if arguments.env_file:
             world.write_env_file(arguments.env_file)
-        print(story.welcome(world, with_bot=bot is not None), flush=True)
+        print(welcome(world, with_bot=bot is not None), flush=True)
         while not done.wait(1.0):
             if bot and bot.poll() is not None:
                 print(f"The bot ended with {bot.returncode}; see {world.directory / 'bot.log'}.", file=sys.stderr)
@@ -117,6 +127,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _demo(arguments: argparse.Namespace) -> int:
     """The story; then stay up to be used, unless it plays once."""
+    from sandbox.story import tell, welcome
+
     done = _signals()
     world = _world(arguments)
     bot: subprocess.Popen[bytes] | None = None
@@ -126,10 +138,10 @@ def _demo(arguments: argparse.Namespace) -> int:
         control.say_where(DIRECTORY, world.environment[control.URL_VARIABLE])
         if arguments.env_file:
             world.write_env_file(arguments.env_file)
-        proven = story.tell(world, done)
+        proven = tell(world, done)
         if arguments.play == "once" or done.is_set():
             return 0 if proven else 1
-        print(story.welcome(world, with_bot=True), flush=True)
+        print(welcome(world, with_bot=True), flush=True)
         done.wait()
     finally:
         end_bot(bot)
@@ -138,7 +150,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def start_bot(world: World) -> subprocess.Popen[bytes]:
+def start_bot(world: "World") -> subprocess.Popen[bytes]:
     """The real bot, in a process of its own, with nothing but the environment."""
     with (world.directory / "bot.log").open("ab") as log:
         return subprocess.Popen(
@@ -172,6 +184,9 @@ def _as(arguments: argparse.Namespace) -> int:
 
 
 def _faults(_: argparse.Namespace) -> int:
+    from sandbox.faults import Faults
+    from sandbox.world import DECLARED
+
     for name, sentence in sorted(Faults(DECLARED).known.items()):
         print(name if not sys.stdout.isatty() else f"{name:32} {sentence}")
     return 0
