@@ -105,8 +105,8 @@ def _server(text: str) -> HostPort:
 def _host_port(text: str, default: int | None) -> HostPort:
     """host, host:port, [v6] or [v6]:port; with no default the port must be said."""
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":")
+        host, closed, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") if closed else "?"
     elif text.count(":") > 1:
         host, port = text, ""
     else:

@@ -1,8 +1,10 @@
 """Everything is plugged together here, and nothing is decided."""
 
 import secrets
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -40,6 +42,7 @@ log = structlog.get_logger()
 
 #: What came in is kept this long after it was dealt with, so that a late redelivery is still recognised.
 INBOX_MEMORY = timedelta(days=7)
+PING_SECONDS = 3.0
 
 
 def now() -> datetime:
@@ -74,7 +77,7 @@ class Bot:
     scheduler: Scheduler
     guard: Guard
     delivery: Delivery
-    socket: SocketModeHandler
+    slack: SocketModeHandler
     watches: list[ServiceWatch]
 
     def start(self) -> None:
@@ -91,12 +94,12 @@ class Bot:
         """Let people in. From then on the socket reconnects by itself. Raises Transient, or Permanent with Slack's
         code."""
         with calling("apps.connections.open"):
-            self.socket.connect()  # type: ignore[no-untyped-call]
+            self.slack.connect()  # type: ignore[no-untyped-call]
         log.info("started")
 
     def stop(self) -> None:
         """Take nothing new in, finish what is under way."""
-        self.socket.close()  # type: ignore[no-untyped-call]
+        _hang_up(self.slack)
         self.guard.stop()
         for watch in self.watches:
             watch.stop()
@@ -108,7 +111,7 @@ class Bot:
 
     def ready(self) -> bool:
         """Whether people can reach it."""
-        return bool(self.socket.client.is_connected())
+        return bool(self.slack.client.is_connected())
 
     def _check_credentials(self) -> None:
         """Say at start what would otherwise be found out by the first request; requests say it again in Slack."""
@@ -163,8 +166,21 @@ def build(app: App, environment: Environment, config: Config) -> Bot:
     app.middleware(guard.middleware)
     commands.register(app, guard, commands.Commands(requests, replies, delivery.permalink, now))
     actions.register(app, guard, actions.Actions(requests, store, replies, delivery.group_names))
-    socket = SocketModeHandler(app, environment.slack_app_token.get_secret_value())
-    return Bot(store, world, engine, scheduler, guard, delivery, socket, _watches(world, store, engine.submit))
+    # After a close without a word the SDK looks for a new connection at its next ping.
+    slack = SocketModeHandler(app, environment.slack_app_token.get_secret_value(), ping_interval=PING_SECONDS)
+    return Bot(store, world, engine, scheduler, guard, delivery, slack, _watches(world, store, engine.submit))
+
+
+def _hang_up(handler: SocketModeHandler) -> None:
+    """Close the socket at once. The SDK's close() first stops to listen and then waits, for up to three seconds, until
+    its receive times out; what Slack sends meanwhile would never be acknowledged."""
+    client = handler.client
+    client.auto_reconnect_enabled = False
+    session = client.current_session
+    if session is not None and session.sock is not None:
+        with suppress(OSError):  # closed by the other side
+            socket.socket.shutdown(session.sock, socket.SHUT_RDWR)  # of TLS too, whatever its state
+    handler.close()  # type: ignore[no-untyped-call]
 
 
 def _sweep(store: SqlStore, engine: Engine) -> None:
