@@ -25,13 +25,14 @@ class Grant:
 
 def grant(plan: Plan | None, events: Sequence[Event]) -> Grant:
     """The grant that the record of a request gives for its current plan. A new plan voids what was approved before."""
+    digest = plan.digest if plan else None
     approved = False
     ended: set[str] = set()
     began: dict[str, str] = {}
     for event in events:
         if event.kind == PLANNED:
             approved, ended, began = False, set(), {}
-        elif plan is None or event.data.get("digest") != plan.digest:
+        elif digest is None or event.data.get("digest") != digest:
             continue
         elif event.kind == APPROVED:
             approved = True

@@ -343,9 +343,10 @@ def began(request: Request, change: Change, token: str, now: datetime) -> Next:
 
 
 def ended(request: Request, change: Change, facts: Facts, now: datetime) -> Next:
-    """The effect was made; look again at once."""
+    """The effect was made; look again at once. What others make of it has its time from now on: the rung may have been
+    reached hours ago, before an outage or a restart."""
     data = {"digest": request.plan.digest if request.plan else "", "key": change.key}
-    following = request.with_(facts=facts, due_at=now, attempts=0)
+    following = request.with_(facts=facts, step_since=now, due_at=now, attempts=0)
     return Next(following, (Event(consent.ENDED, now, BOT, data),), show=False)
 
 
