@@ -60,7 +60,7 @@ class Acm:
         self._gate, self._clock, self._public = gate, clock, public
         self.held: dict[str, Issued] = {}
         self.requests: list[str] = []  #: token of every request that made a new certificate
-        self.record_delay = timedelta(seconds=2)
+        self.record_delay = timedelta(seconds=1)
         self.list_delay = timedelta(0)
         self.describe_delay = timedelta(0)
 
@@ -144,7 +144,7 @@ class Route53:
         self.servers: dict[str, tuple[str, ...]] = {}
         self.content: dict[str, dict[tuple[str, str], Record]] = {}
         self.batches: list[tuple[str, tuple[RecordChange, ...]]] = []  #: that were accepted
-        self.spread = timedelta(seconds=3)
+        self.spread = timedelta(seconds=1)
         self._changes: dict[str, datetime] = {}
 
     def add_zone(self, id_: str, name: str, *, private: bool = False) -> None:

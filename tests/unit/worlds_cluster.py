@@ -54,8 +54,8 @@ class KubernetesInMemory:
         self.balancers: dict[tuple[str, str], Balancer] = {}
         self.controller_runs = True
         self.controller_says: list[ControllerEvent] = []  #: instead of making a load balancer
-        self.controller_delay = timedelta(seconds=2)
-        self.provisioning = timedelta(seconds=4)
+        self.controller_delay = timedelta(seconds=1)
+        self.provisioning = timedelta(seconds=1)
         self.fixed: dict[str, str] = {}  #: annotations that another field manager holds
         self._applied_at: dict[tuple[str, str], datetime] = {}
 
@@ -132,7 +132,7 @@ class KubernetesInMemory:
             if self.controller_runs and not self.controller_says and self._clock() >= due:
                 number = len(self.balancers) + 1
                 hostname = f"k8s-{key[0]}-{number}.elb.{REGION}.amazonaws.test"
-                self.balancers[key] = Balancer(number, hostname, self._clock(), key)
+                self.balancers[key] = Balancer(number, hostname, due, key)
                 self.held[key] = replace(service, load_balancer_hostname=hostname)
 
 
