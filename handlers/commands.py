@@ -33,7 +33,10 @@ class Commands:
             self._replies.reply(item.payload, words.fault(command))
             return
         verbs = {"create": self._create, "status": self._status, "list": self._list, "help": self._help}
-        verbs[command.verb](item, command)
+        try:
+            verbs[command.verb](item, command)
+        except Refused as error:
+            self._replies.reply(item.payload, self._refused(command, error))
 
     def _create(self, item: InboxItem, command: grammar.Command) -> None:
         payload = item.payload
@@ -54,8 +57,6 @@ class Commands:
         except HostnameTaken as taken:
             link = self._permalink(taken.request.id)
             self._replies.reply(payload, words.duplicate(taken.request, link))
-        except Refused as error:
-            self._replies.reply(payload, self._refused(command, error))
 
     @staticmethod
     def _refused(command: grammar.Command, error: Refused) -> Message:

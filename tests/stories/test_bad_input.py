@@ -29,6 +29,7 @@ FAULTS = [
         "/nlbtls create app.example.com --port 443",
         id="URL made a link by Slack",
     ),
+    pytest.param("status http://app.example.com", ["URL"], "/nlbtls status app.example.com", id="URL in another verb"),
     pytest.param("create app..example.com", ["two dots"], "/nlbtls create app.example.com", id="empty label"),
     pytest.param("create *.example.com", ["wildcard"], "", id="wildcard"),
     pytest.param(
