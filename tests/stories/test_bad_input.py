@@ -8,7 +8,7 @@ from sandbox.slack.person import Person
 from tests.stories.conftest import Stage
 from tests.stories.play import CHANNEL
 
-pytestmark = pytest.mark.stories
+pytestmark = [pytest.mark.stories, pytest.mark.timeout(300)]
 
 LONG = "a" * 64
 

@@ -13,7 +13,7 @@ from tests.stories.conftest import Calls
 from tests.stories.looking import Looking
 from tests.stories.play import OURS, Play
 
-pytestmark = pytest.mark.stories
+pytestmark = [pytest.mark.stories, pytest.mark.timeout(300)]
 
 FOREIGN = {"Name": OURS, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "192.0.2.7"}]}
 TLS_POLICY = "service.beta.kubernetes.io/aws-load-balancer-ssl-negotiation-policy"
@@ -162,7 +162,11 @@ def test_a_foreign_service_in_the_very_moment_of_writing(
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": f"app-{name}", "namespace": "demo"},
-        "spec": {"type": "ClusterIP", "selector": {"app": "theirs"}, "ports": [{"port": 80, "targetPort": 80}]},
+        "spec": {
+            "type": "ClusterIP",
+            "selector": {"app": "theirs"},
+            "ports": [{"name": "https", "port": 443, "targetPort": 8443}],  # an apply by force would fit in
+        },
     }
     came = calls.once(
         "kubernetes", "apply services", Phase.BEFORE, lambda: world.kubernetes.create(foreign, "kubectl-create")

@@ -10,7 +10,7 @@ from tests.stories.conftest import Stage
 from tests.stories.play import CHANNEL, Play
 from tests.stories.test_bad_input import answer
 
-pytestmark = pytest.mark.stories
+pytestmark = [pytest.mark.stories, pytest.mark.timeout(300)]
 
 
 def planned(stage: Stage, hostname: str, options: str = "") -> tuple[Play, SeenMessage]:

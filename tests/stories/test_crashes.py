@@ -12,7 +12,7 @@ from tests.stories.conftest import Calls
 from tests.stories.looking import Looking
 from tests.stories.play import ELSEWHERE, OURS, Play
 
-pytestmark = pytest.mark.stories
+pytestmark = [pytest.mark.stories, pytest.mark.timeout(300)]
 
 STEPS = ("certificate", "validation", "load_balancer", "dns_record", "probe")
 #: (host name, service, operation, how many of them went before it plus one): every effect of either story.

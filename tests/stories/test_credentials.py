@@ -11,7 +11,7 @@ from tests.stories.bot_process import BotProcess, bare_environment
 from tests.stories.looking import Looking
 from tests.stories.play import OURS, Play
 
-pytestmark = pytest.mark.stories
+pytestmark = [pytest.mark.stories, pytest.mark.timeout(300)]
 
 
 @contextmanager

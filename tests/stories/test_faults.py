@@ -10,7 +10,7 @@ from tests.stories.looking import Looking
 from tests.stories.play import ELSEWHERE, OURS, Play
 from tests.stories.test_crashes import assert_proven_once
 
-pytestmark = pytest.mark.stories
+pytestmark = [pytest.mark.stories, pytest.mark.timeout(300)]
 
 
 def strike(world: World, fault: str, seconds: float) -> None:

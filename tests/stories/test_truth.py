@@ -23,7 +23,7 @@ from tests.stories.bot_process import ROOT
 from tests.stories.conftest import Stage
 from tests.stories.play import ELSEWHERE, OURS
 
-pytestmark = pytest.mark.stories
+pytestmark = [pytest.mark.stories, pytest.mark.timeout(300)]
 
 
 @dataclass(frozen=True)
