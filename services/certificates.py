@@ -7,6 +7,7 @@ from services.model import Spec, Stop
 from services.ports import Certificate, CertificateSummary
 
 #: Key types that an NLB listener takes (domain.md §5: no RSA 4096).
+NEW_KEY = "RSA_2048"  #: of a certificate that nobody wanted otherwise: every client takes it
 LISTENER_KEYS = frozenset(
     {"RSA_1024", "RSA_2048", "RSA_3072", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"},
 )
@@ -41,7 +42,7 @@ def usable(
         for c in listed
         if c.status == "ISSUED"
         and c.type in ("AMAZON_ISSUED", "IMPORTED")  # a private CA's would not be trusted by the public
-        and c.key_algorithm in LISTENER_KEYS
+        and c.key_algorithm in ({spec.key_algorithm} if spec.key_algorithm else LISTENER_KEYS)
         and any(covers(name, spec.hostname) for name in (c.domain, *c.names))
         and c.not_after is not None
         and c.not_after > now + MINIMUM_LIFE

@@ -40,7 +40,7 @@ class Spec:
     scheme: Scheme = Scheme.INTERNET_FACING
     source_ranges: tuple[str, ...] = ()
     tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
-    key_algorithm: str = "RSA_2048"
+    key_algorithm: str = ""  #: ACM's word; empty: any that a listener takes, and RSA_2048 for a new certificate
     probe_path: str = "/"
 
     @property
@@ -320,6 +320,7 @@ class Request:
     dry_run: bool = False
     spec: Spec | None = None
     previous: Spec | None = None  #: what the endpoint is already, if anything was ever made of it
+    kept_certificate: str = ""  #: ARN that the endpoint uses already; not exchanged for another without need
     candidates: tuple[Target, ...] = ()
     plan: Plan | None = None
     plan_version: int = 0

@@ -11,7 +11,16 @@ from datetime import timedelta
 
 from services.errors import ServiceError, Transient
 from services.model import Act, Change, Done, Facts, Finding, Plan, Request, Scheme, Spec, Stop, Target, Wait
-from services.policy import Members, Policy, Rule, groups_named, possible_approvers, refusal
+from services.ownership import INSTALLATION
+from services.policy import (
+    Members,
+    Policy,
+    Rule,
+    allows_namespace,
+    groups_named,
+    possible_approvers,
+    refusal,
+)
 from services.ports import Clock, Directory, Service, World
 from services.steps.step import Item, Step
 from services.targets import allowed_targets, named_targets
@@ -127,12 +136,12 @@ class Planner:
         if wish.cluster and wish.cluster not in self._world.clusters:
             return Refusal(unknown("cluster", wish.cluster, self._world.clusters))
         clusters = [wish.cluster] if wish.cluster else list(self._world.clusters)
-        missing = self._missing_namespace(wish, clusters)
+        missing = self._missing_namespace(wish, clusters, rules)
         if missing:
             return missing
         services = {c: self._world.kubernetes(c).services(wish.namespace or None) for c in clusters}
         if wish.service and wish.namespace:
-            return self._exact(wish, services)
+            return self._exact(wish, services, rules)
         named = named_targets(request.hostname, wish, self._policy, rules, services)
         if len(named) == 1:
             return named[0]
@@ -146,16 +155,21 @@ class Planner:
             "Say which one: --service NAMESPACE/NAME.",
         )
 
-    def _missing_namespace(self, wish: Wish, clusters: Sequence[str]) -> Refusal | None:
+    def _missing_namespace(self, wish: Wish, clusters: Sequence[str], rules: Sequence[Rule]) -> Refusal | None:
         if not wish.namespace:
             return None
         known = {n for c in clusters for n in self._world.kubernetes(c).namespaces()}
         if wish.namespace in known:
             return None
         where = clusters[0] if len(clusters) == 1 else "any cluster"
-        return Refusal(unknown("namespace", wish.namespace, sorted(known), where))
+        shown = sorted(n for n in known if any(allows_namespace(r, n) for r in rules))
+        return Refusal(unknown("namespace", wish.namespace, shown, where))
 
-    def _exact(self, wish: Wish, services: Mapping[str, Sequence[Service]]) -> Target | Choose | Refusal:
+    def _exact(
+        self, wish: Wish, services: Mapping[str, Sequence[Service]], rules: Sequence[Rule]
+    ) -> Target | Choose | Refusal:
+        if any(s.name == wish.service and INSTALLATION in s.labels for listed in services.values() for s in listed):
+            return Refusal(f"The Service {wish.namespace}/{wish.service} was made by this bot; name the one behind it.")
         found = [
             Target(c, s.namespace, s.name, "you named it")
             for c, listed in services.items()
@@ -166,7 +180,7 @@ class Planner:
             return found[0]
         if found:
             return Choose(tuple(found), named=True)
-        names = sorted({s.name for listed in services.values() for s in listed})
+        names = sorted({t.service for t in allowed_targets(replace(wish, service=""), rules, services)})
         return Refusal(unknown("Service", wish.service, names, f"namespace {wish.namespace}"))
 
     def _spec(self, request: Request, target: Target) -> Spec:
@@ -193,7 +207,9 @@ class Planner:
         changes: list[Change] = []
         findings = [why]
         for step in self._ladder:
-            item = Item(request.id, request.endpoint_id, request.generation, spec, facts, now, now)
+            item = Item(
+                request.id, request.endpoint_id, request.generation, spec, facts, now, now, request.kept_certificate
+            )
             seen = step.observe([item])[request.id]
             if isinstance(seen, ServiceError):
                 raise seen

@@ -82,11 +82,16 @@ def named(person: str, names: Iterable[str], members: Members) -> bool:
     )
 
 
+def allows_namespace(rule: Rule, namespace: str) -> bool:
+    """Whether the rule speaks of the namespace at all."""
+    return any(fnmatchcase(namespace, p) for p in rule.namespaces)
+
+
 def allows_target(rule: Rule, target: Target) -> bool:
     """Whether the rule lets its host names be given to this Service."""
     return (
         any(fnmatchcase(target.cluster, p) for p in rule.clusters)
-        and any(fnmatchcase(target.namespace, p) for p in rule.namespaces)
+        and allows_namespace(rule, target.namespace)
         and any(fnmatchcase(target.service, p) for p in rule.services)
     )
 

@@ -6,13 +6,14 @@ request is a hint where it last waited. Each row is committed by itself, so that
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
 from services import consent, transitions
-from services.errors import Refused, ServiceError
+from services.errors import Permanent, Refused, ServiceError
 from services.model import PATIENCE, Act, Change, Done, Event, Facts, Notice, Request, State, Stop, Wait
-from services.planner import Planned, Planner, trouble
+from services.planner import NotYet, Planned, Planner, trouble
 from services.ports import Clock, World
 from services.steps.step import Item, Step
 from services.storage import Stale, Store
@@ -94,6 +95,10 @@ class Reconciler:
             outcome = self._planner.plan(request)
         except ServiceError as error:
             outcome = trouble(error)
+        except Exception:  # the boundary of a row, as below: others are planned all the same
+            reference = self._new_token()[:8]
+            log.exception("planning failed", request=request.id, reference=reference)
+            outcome = NotYet(f"Something broke on our side; nothing was changed. Reference {reference}.")
         now = self._clock()
         patience = APPROVED_PATIENCE if request.state is State.APPROVED else PLANNING_PATIENCE
         patient = now - (request.step_since or request.created_at) < patience
@@ -115,15 +120,33 @@ class Reconciler:
                 events = self._store.events(request.id)
                 self._commit(request, transitions.troubled(request, look, events, self._clock()))
                 continue
-            decision = step.decide(item, look)
-            if isinstance(decision, Act):
-                begun = self._begin(request, decision)
-                if begun:
-                    acting.append((begun, item, decision))
+            try:
+                begun = self._decide(step, request, item, look)
+            except ServiceError:  # the database's: the engine logs it, the row stays due
+                raise
+            except Exception:  # the boundary of a row: a defect of ours holds up this request, not its group
+                reference = self._new_token()[:8]
+                log.exception("row failed", request=request.id, step=step.name, reference=reference)
+                self._broken(request, reference)
             else:
-                self._settle(request, step, decision)
+                acting += [begun] if begun else []
         if acting:
             self._act(step, acting)
+
+    def _decide(self, step: Step, request: Request, item: Item, look: Any) -> tuple[Request, Item, Act] | None:
+        """Settle what needs no effect; what has begun and is to be acted on is returned."""
+        decision = step.decide(item, look)
+        if isinstance(decision, Act):
+            begun = self._begin(request, decision)
+            return (begun, item, decision) if begun else None
+        self._settle(request, step, decision)
+        return None
+
+    def _broken(self, request: Request, reference: str) -> None:
+        """Tell the people concerned, with the reference that is in the log; try again ever more slowly."""
+        told = Permanent("Something broke on our side; this step changed nothing.", reference=reference)
+        following = transitions.troubled(request, told, self._store.events(request.id), self._clock())
+        self._commit(request, following)
 
     def _settle(self, request: Request, step: Step, decision: Done | Wait | Stop) -> None:
         now = self._clock()
@@ -200,6 +223,7 @@ class Reconciler:
             request.facts,
             request.step_since or now,
             now,
+            request.kept_certificate,
         )
 
     def _group(self, cluster: str, step: str) -> str:

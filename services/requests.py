@@ -109,6 +109,7 @@ class Requests:
             due_at=now,
             reply_to=order.reply_to,
             previous=endpoint.spec,
+            kept_certificate=endpoint.facts.certificate_arn,
         )
         event = Event("created", now, order.person, {"hostname": hostname, "options": dict(order.options)})
         self._store.create(request, endpoint, (event,), inbox_key=order.inbox_key)

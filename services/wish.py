@@ -29,7 +29,7 @@ class Wish:
     scheme: str = Scheme.INTERNET_FACING.value
     source_ranges: tuple[str, ...] = ()
     tls_policy: str = ""
-    key_algorithm: str = "RSA_2048"
+    key_algorithm: str = ""
     path: str = "/"
     reason: str = ""
 
@@ -65,7 +65,7 @@ def parse_wish(options: Mapping[str, str]) -> Wish:
         scheme=_one_of("scheme", options.get("scheme", Scheme.INTERNET_FACING.value), [s.value for s in Scheme]),
         source_ranges=_ranges(options.get("source-ranges", "")),
         tls_policy=_tls_policy(options.get("tls-policy", "")),
-        key_algorithm=_one_of("key-algorithm", options.get("key-algorithm", "RSA_2048"), KEY_ALGORITHMS),
+        key_algorithm=_one_of("key-algorithm", options.get("key-algorithm", ""), ("", *KEY_ALGORITHMS)),
         path=_path(options.get("path", "/")),
         reason=options.get("reason", "")[:300],
     )
@@ -103,7 +103,7 @@ def _target_port(text: str) -> str:
 
 def _one_of(option: str, value: str, known: list[str] | tuple[str, ...]) -> str:
     if value not in known:
-        raise Refused(f"--{option} {value!r} is not known. Known: {', '.join(known)}.")
+        raise Refused(f"--{option} {value!r} is not known. Known: {', '.join(filter(None, known))}.")
     return value
 
 
@@ -111,11 +111,14 @@ def _ranges(text: str) -> tuple[str, ...]:
     found = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         try:
-            found.append(str(ipaddress.ip_network(part)))
+            network = ipaddress.ip_network(part)
         except ValueError:
             raise Refused(
                 f"{part!r} is not an address range.", hint="Write ranges like 203.0.113.0/24, separated by commas."
             ) from None
+        if network.version == 6:  # domain.md §1.5: the controller refuses it for an IPv4 load balancer
+            raise Refused(f"{part!r} is an IPv6 range, and the load balancer has IPv4 addresses only.")
+        found.append(str(network))
     return tuple(sorted(set(found)))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.certificates import gave_up, gone, usable
+from services.certificates import NEW_KEY, gave_up, gone, usable
 from services.errors import ServiceError
 from services.model import LATER, Act, Change, Decision, Done, Facts, Finding, Resource, Verb, Wait
 from services.ownership import TAG_ENDPOINT, TAG_GENERATION, TAG_INSTALLATION
@@ -48,7 +48,7 @@ class CertificateStep:
         return seen
 
     def _look(self, acm: Certificates, listed: Sequence[CertificateSummary], item: Item) -> Seen:
-        issued = usable(listed, item.spec, item.now, preferred=item.facts.certificate_arn)
+        issued = usable(listed, item.spec, item.now, preferred=item.facts.certificate_arn or item.kept_certificate)
         asked = None if issued else self._asked(acm, listed, item)
         return Seen(self._world.region(item.spec.cluster), issued, asked)
 
@@ -80,7 +80,7 @@ class CertificateStep:
                         TAG_ENDPOINT: item.endpoint_id,
                         TAG_GENERATION: str(item.generation),
                     },
-                    key_algorithm=item.spec.key_algorithm,
+                    key_algorithm=item.spec.key_algorithm or NEW_KEY,
                 )
             except ServiceError as error:
                 outcome[item.request_id] = error
@@ -105,7 +105,7 @@ def decide(item: Item, seen: Seen) -> Decision:
         # RequestCertificate answered, DescribeCertificate does not know it yet: "a delay of several seconds"
         return _not_visible_yet(item)
     if seen.asked is None:
-        wanted = {"names": [item.spec.hostname], "key": item.spec.key_algorithm, "validation": "DNS"}
+        wanted = {"names": [item.spec.hostname], "key": item.spec.key_algorithm or NEW_KEY, "validation": "DNS"}
         expected = item.facts.with_(certificate_arn=LATER, validation_name=LATER, validation_value=LATER)
         return Act(Change(Verb.CREATE, Resource.CERTIFICATE, name, None, wanted), expected)
     asked = seen.asked

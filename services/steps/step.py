@@ -20,6 +20,7 @@ class Item:
     facts: Facts
     since: datetime  #: when this rung was reached
     now: datetime
+    kept_certificate: str = ""  #: ARN that the endpoint uses already
 
 
 class Step(Protocol):

@@ -1,5 +1,6 @@
 """Which certificate serves a name, and why ACM gives up."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -59,6 +60,17 @@ def test_the_best_of_several() -> None:
     assert usable(every, SPEC, NOON) is long
     assert usable(every, SPEC, NOON, preferred="arn:short") is short
     assert usable([imported], SPEC, NOON) is imported
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [("", True), ("EC_prime256v1", True), ("RSA_2048", False), ("EC_secp384r1", False)],
+    ids=["any key", "its key", "RSA", "a longer one"],
+)
+def test_a_key_that_was_asked_for_counts(wanted: str, fits: bool) -> None:
+    """Whoever asks for a key type gets a certificate with it, an existing one or a new one."""
+    summary = a_summary(key_algorithm="EC_prime256v1")
+    assert (usable([summary], replace(SPEC, key_algorithm=wanted), NOON) is summary) is fits
 
 
 def a_failed(status: str, reason: str = "") -> Certificate:

@@ -7,7 +7,7 @@ import pytest
 
 from services.errors import Permanent, Transient
 from services.model import Resource, Verb
-from services.ownership import HOSTNAME_ANNOTATION
+from services.ownership import HOSTNAME_ANNOTATION, INSTALLATION
 from services.planner import Choose, NotYet, Outcome, Planned, Planner, Refusal, trouble
 from services.policy import Policy, Rule
 from services.ports import Record
@@ -76,6 +76,17 @@ def test_a_reused_certificate_needs_no_validation(world: InMemoryWorld) -> None:
     assert lines(outcome) == [(KEEP, CERTIFICATE), (CREATE, SERVICE), (CREATE, DNS)]
     assert isinstance(outcome, Planned)
     assert outcome.plan.changes[0].after == {"arn": issued.arn}
+
+
+def test_a_certificate_in_use_is_not_exchanged(world: InMemoryWorld) -> None:
+    """A newer wildcard lives longer; the endpoint keeps what it has."""
+    own = world.acm.add(OURS)
+    world.clock.forward(hours=24)
+    newer = world.acm.add("*.example.com")
+    for kept, used in ((own.arn, own.arn), ("", newer.arn)):
+        outcome = plan(world, kept_certificate=kept)
+        assert isinstance(outcome, Planned)
+        assert outcome.plan.changes[0].after == {"arn": used}
 
 
 def test_the_same_world_gives_the_same_digest(world: InMemoryWorld) -> None:
@@ -188,6 +199,21 @@ def test_a_service_that_was_named_is_taken(world: InMemoryWorld) -> None:
     assert isinstance(outcome, Planned)
     assert outcome.plan.spec.source == "web"
     assert "you named it" in outcome.plan.findings[0].sentence
+
+
+def test_the_bots_own_service_is_no_source(world: InMemoryWorld) -> None:
+    """A load balancer in front of a load balancer is nobody's wish."""
+    world.cluster.add("made", labels={INSTALLATION: "test"})
+    assert "was made by this bot" in refused(plan(world, wish={"namespace": "demo", "service": "made"}))
+
+
+def test_only_what_policy_allows_is_named(world: InMemoryWorld) -> None:
+    """A name that does not exist is no way to list the others."""
+    world.cluster.add("secret", namespace="vault")
+    assert "vault" not in refused(plan(world, wish={"namespace": "vualt"}))
+    locked = replace(RULE, services=("app",))
+    world.cluster.add("hidden")
+    assert "hidden" not in refused(plan(world, OURS, locked, wish={"namespace": "demo", "service": "hiden"}))
 
 
 def test_an_endpoint_is_not_moved(world: InMemoryWorld) -> None:

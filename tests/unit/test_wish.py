@@ -8,7 +8,7 @@ from services.wish import Wish, parse_wish
 
 def test_nothing_said_is_the_usual() -> None:
     """The bare command: HTTPS to the internet, everything else is found out."""
-    assert parse_wish({}) == Wish(port=443, scheme="internet-facing", key_algorithm="RSA_2048", path="/")
+    assert parse_wish({}) == Wish(port=443, scheme="internet-facing", key_algorithm="", path="/")
 
 
 @pytest.mark.parametrize(
