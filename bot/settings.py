@@ -5,11 +5,12 @@ Secrets come from the environment only.
 
 import logging
 import os
+import socket
 import ssl
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -94,12 +95,14 @@ class Environment(BaseSettings):
 
 
 def _server(text: str) -> HostPort:
+    """A resolver by address, or by a name that the system knows now (localhost, a cluster's own DNS)."""
     host, port = _host_port(text, 53)
     try:
-        ip_address(host)
-    except ValueError:
-        raise ValueError(f"{text!r}: a resolver is given by its address, not by a name") from None
-    return host, port
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        raise ValueError(f"{text!r}: {host!r} is no address, and the system knows none for it") from None
+    ipv4_first = sorted(found, key=lambda f: f[0] is not socket.AF_INET)  # of localhost, the one that is served
+    return str(ipv4_first[0][4][0]), port
 
 
 def _host_port(text: str, default: int | None) -> HostPort:

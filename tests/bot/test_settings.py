@@ -110,7 +110,7 @@ def test_every_variable_is_read(say: Say, tmp_path: Path) -> None:
         SLACK_API_URL="http://127.0.0.1:1/api",
         SLACK_SIGNING_SECRET=SECRET,
         NLBTLS_DATABASE_URL="sqlite:////tmp/x.db",
-        NLBTLS_DNS_SERVERS="10.0.0.2, 10.0.0.3:5353,[2001:db8::1]:54, 2001:db8::2",
+        NLBTLS_DNS_SERVERS="10.0.0.2, localhost:5353,[2001:db8::1]:54, 2001:db8::2",
         NLBTLS_DNS_PORT="5300",
         NLBTLS_CA_BUNDLE=str(bundle),
         NLBTLS_CONNECT_TO=":443::10443",
@@ -123,7 +123,7 @@ def test_every_variable_is_read(say: Say, tmp_path: Path) -> None:
     assert environment.slack_signing_secret.get_secret_value() == SECRET
     assert environment.nlbtls_database_url == "sqlite:////tmp/x.db"
     assert environment.nlbtls_dns_servers == (
-        *(("10.0.0.2", 53), ("10.0.0.3", 5353)),
+        *(("10.0.0.2", 53), ("127.0.0.1", 5353)),
         *(("2001:db8::1", 54), ("2001:db8::2", 53)),
     )
     assert environment.nlbtls_dns_port == 5300
@@ -148,7 +148,7 @@ def test_every_variable_is_read(say: Say, tmp_path: Path) -> None:
         ("NLBTLS_HTTP_ADDRESS", "127.0.0.1:99999", "not host:port"),
         ("NLBTLS_HTTP_ADDRESS", "[::1]", "not host:port"),
         ("NLBTLS_DNS_SERVERS", "10.0.0.2:domain", "not host:port"),
-        ("NLBTLS_DNS_SERVERS", "10.0.0.2,resolver.example.com", "by its address"),
+        ("NLBTLS_DNS_SERVERS", "10.0.0.2,resolver..example.com", "no address"),
         ("NLBTLS_DNS_SERVERS", "[10.0.0.2", "not"),
         ("NLBTLS_DNS_PORT", "0", "greater than or equal to 1"),
         ("NLBTLS_DNS_PORT", "domain", "integer"),
