@@ -109,6 +109,7 @@ class Delivery:
                 card = replace(card, ts=find_card(self._client, card.channel, card.request_id, request.created_at))
             message = draw_card(request, now=now, group_names=self.group_names())
             ts = self._edit(card, message) if card.ts else self._post_card(card, message)
+            self._settle_posts(request)
         except Transient as error:
             self._rest(way, error)
             self._outbox.postpone_card(card.request_id, self._later(card.attempts, error.after))
@@ -121,6 +122,20 @@ class Delivery:
     @staticmethod
     def _too_early(request: Request, now: datetime) -> bool:
         return request.state is State.PLANNING and now - request.created_at < CARD_GRACE
+
+    def _settle_posts(self, request: Request) -> None:
+        """Take buttons off the thread's messages once they would not count any more. Raises Transient."""
+        for post in self._outbox.pressable_posts(request.id):
+            message = render(post, request, now=self._clock(), group_names=self.group_names())
+            if _pressable(message):
+                continue
+            try:
+                with calling("chat.update"):
+                    mark = f"{post.request_id}/{post.id}"
+                    self._client.chat_update(channel=post.channel, ts=post.ts, **_content(message, mark))
+            except Permanent as error:  # gone, or not to be edited: a late click is answered in words all the same
+                log.info("post not settled", request=request.id, kind=post.kind, code=error.code)
+            self._outbox.post_settled(post.id)
 
     def _edit(self, card: Card, message: Message) -> str:
         with calling("chat.update"):
@@ -201,7 +216,7 @@ class Delivery:
             return False
         except Permanent as error:
             return self._post_refused(post, request, error)
-        self._outbox.post_sent(post.id, ts=ts)
+        self._outbox.post_sent(post.id, ts=ts, pressable=bool(ts) and (post.posting or _pressable(message)))
         return True
 
     def _send_to_thread(self, post: Post, message: Message) -> str:
@@ -275,6 +290,10 @@ class Delivery:
     def _rests_now(self, way: str) -> bool:
         now = self._clock()
         return self._stopping.is_set() or any(w in self._rests and now < self._rests[w] for w in ("", way))
+
+
+def _pressable(message: Message) -> bool:
+    return any(block["type"] == "actions" for block in message["blocks"])
 
 
 def _content(message: Message, mark: str) -> dict[str, Any]:

@@ -150,6 +150,7 @@ class Post:
     created_at: datetime
     attempts: int
     posting: bool
+    ts: str = ""  #: Slack's id of it, once it was delivered to a thread
 
 
 class Outbox(Protocol):
@@ -186,8 +187,16 @@ class Outbox(Protocol):
         """Commit that sending is about to be tried."""
         ...
 
-    def post_sent(self, post_id: int, *, ts: str) -> None:
-        """It was delivered."""
+    def post_sent(self, post_id: int, *, ts: str, pressable: bool = False) -> None:
+        """It was delivered; `pressable`: with something to press in it."""
+        ...
+
+    def pressable_posts(self, request_id: str) -> Sequence[Post]:
+        """Posts of a request that have something to press, oldest first."""
+        ...
+
+    def post_settled(self, post_id: int) -> None:
+        """There is nothing to press in it any more."""
         ...
 
     def postpone_card(self, request_id: str, until: datetime) -> None:

@@ -10,7 +10,7 @@ POST /sandbox/admin/<verb>              {…}              -> refresh the socket
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from aiohttp import web
@@ -101,7 +101,9 @@ class Control:
             return self._do.in_modal(user)
         if where == "home":
             return self._do.on_home(user)
-        return self._do.on_message(user, self._channel(user, body), body.get("message_ts"), body["action"])
+        place = self._do.on_message(user, self._channel(user, body), body.get("message_ts"), body["action"])
+        # A client that has not redrawn yet (a phone that just woke up) presses what it still shows.
+        return replace(place, blocks=body["seen"]) if body.get("seen") else place
 
     async def _click(self, user: User, body: Json) -> Outcome:
         return await self._do.click(user, self._place(user, body), body["action"], body.get("confirm", True))

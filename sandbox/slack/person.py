@@ -93,17 +93,32 @@ class Person:
         return self.say(channel, f"@nlbtls {text}", thread_ts)
 
     def click(
-        self, message_ts: str | None, action: str, channel: str = "#platform", confirm: bool = True
+        self,
+        message_ts: str | None,
+        action: str,
+        channel: str = "#platform",
+        confirm: bool = True,
+        seen: SeenMessage | None = None,
     ) -> ActionResult:
         """Press a button, or an entry of an overflow menu, by action_id or label.
 
-        Without a ts, on the newest message that has it. A confirm dialog is answered with `confirm`.
+        Without a ts, on the newest message that has it. A confirm dialog is answered with `confirm`. With `seen`, as
+        the message was then: the client has not redrawn it since.
         """
-        return self._acted("click", channel=channel, message_ts=message_ts, action=action, confirm=confirm)
+        blocks = seen.raw.get("blocks") if seen else None
+        return self._acted("click", channel=channel, message_ts=message_ts, action=action, confirm=confirm, seen=blocks)
 
-    def select(self, message_ts: str | None, action: str, value: Any, channel: str = "#platform") -> ActionResult:
+    def select(
+        self,
+        message_ts: str | None,
+        action: str,
+        value: Any,
+        channel: str = "#platform",
+        seen: SeenMessage | None = None,
+    ) -> ActionResult:
         """Choose in a select or picker of a message: options by value or label, lists for those of many."""
-        return self._acted("select", channel=channel, message_ts=message_ts, action=action, value=value)
+        blocks = seen.raw.get("blocks") if seen else None
+        return self._acted("select", channel=channel, message_ts=message_ts, action=action, value=value, seen=blocks)
 
     def click_view(self, action: str, where: str = "modal", confirm: bool = True) -> ActionResult:
         """Press a button in the open modal, or on the Home tab (where="home")."""

@@ -65,9 +65,7 @@ class LoadBalancerStep:
             kubernetes = self._world.kubernetes(cluster)
             labels = {INSTALLATION: self._world.installation}
             own = {(s.namespace, s.name): s for s in kubernetes.services(labels=labels)}
-            hostnames = {s.load_balancer_hostname for s in own.values() if s.load_balancer_hostname}
-            wanted = hostnames & {self._hostname(i, own) for i in items}
-            balancers = self._world.load_balancers(cluster).by_hostname(wanted) if wanted else {}
+            balancers = self._balancers(cluster, items, own)
             for item in items:
                 try:
                     seen[item.request_id] = self._look(kubernetes, own, balancers, item)
@@ -75,10 +73,17 @@ class LoadBalancerStep:
                     seen[item.request_id] = error
         return seen
 
-    @staticmethod
-    def _hostname(item: Item, own: Mapping[tuple[str, str], Service]) -> str:
-        service = own.get((item.spec.namespace, item.spec.service_name))
-        return service.load_balancer_hostname if service else ""
+    def _balancers(
+        self, cluster: str, items: Sequence[Item], own: Mapping[tuple[str, str], Service]
+    ) -> Mapping[str, LoadBalancer]:
+        """By hostname. One that was met before is asked for by its ARN: its state as it is now, 20 in a call."""
+        services = [own.get((i.spec.namespace, i.spec.service_name)) for i in items]
+        wanted = {s.load_balancer_hostname for s in services if s and s.load_balancer_hostname}
+        elb = self._world.load_balancers(cluster)
+        met = {i.facts.load_balancer_arn for i in items} - {"", LATER}
+        found = {b.hostname: b for b in elb.by_arn(met).values()} if met else {}
+        missing = wanted - found.keys()
+        return {**found, **elb.by_hostname(missing)} if missing else found
 
     def _look(
         self,
@@ -212,6 +217,8 @@ def _follow(item: Item, seen: Seen, own: Service, line: Change) -> Decision:
     if balancer is None or balancer.state == "provisioning":
         if age > CONTROLLER_PATIENCE:
             return Stop(f"The NLB {own.load_balancer_hostname} is not active after {_minutes(age)} minutes.", problem)
+        if balancer:
+            facts = facts.with_(load_balancer_arn=balancer.arn)
         why = "The NLB is being provisioned (usually 2 to 4 minutes)."
         return Wait(why, pace(age), problem=problem, line=line, facts=facts)
     return Done(_facts(facts, own, balancer), (line,))

@@ -504,3 +504,28 @@ def test_private_messages_wait_for_slack_like_the_others(desk: Desk) -> None:
     desk.deliver(minutes=6)
 
     assert texts(desk.private()) == ["#1"]
+
+
+# ---- what can be pressed
+
+
+def test_buttons_go_when_they_would_not_count_any_more(desk: Desk) -> None:
+    """A plan keeps its buttons while it can be decided; then they are taken off, once."""
+    desk.world.cluster.add("app")
+    desk.dispatch(desk.command("create app.example.com"))
+    desk.turn()
+    desk.deliver(seconds=2)
+    (card,) = desk.shown()
+    (plan,) = desk.thread(card)
+    assert any(block["type"] == "actions" for block in plan.blocks)
+
+    desk.dispatch(desk.click(plan, "reject"))
+    desk.calls.forget()
+    desk.deliver()
+    plan, rejected = desk.thread(card)
+    assert not any(block["type"] == "actions" for block in plan.blocks)
+    assert "Rejected" in rejected.text
+    assert desk.calls.made == {"chat.update": 2, "chat.postMessage": 1}
+
+    desk.deliver(seconds=5)
+    assert desk.calls.made == {"chat.update": 2, "chat.postMessage": 1}

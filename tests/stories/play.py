@@ -39,8 +39,8 @@ class Play:
         self.until(lambda: not self.click(self.oncall, "Approve", shown).problem)
 
     def click(self, who: Person, label: str, message: SeenMessage) -> ActionResult:
-        """Press a button of a message."""
-        return who.click(message.ts, label, CHANNEL)
+        """Press a button of a message as it was seen, whatever became of it since."""
+        return who.click(message.ts, label, CHANNEL, seen=message)
 
     def own_dns(self) -> None:
         """The owner of example.org enters what the instructions in the thread ask for."""

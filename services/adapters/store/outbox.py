@@ -94,9 +94,19 @@ class SqlOutbox:
         """Commit that sending is about to be tried."""
         self._set_post(post_id, posting=True)
 
-    def post_sent(self, post_id: int, *, ts: str) -> None:
-        """It was delivered."""
-        self._set_post(post_id, ts=ts, sent_at=seconds(self._clock()), posting=False)
+    def post_sent(self, post_id: int, *, ts: str, pressable: bool = False) -> None:
+        """It was delivered; `pressable` with something to press in it."""
+        self._set_post(post_id, ts=ts, sent_at=seconds(self._clock()), posting=False, pressable=pressable)
+
+    def pressable_posts(self, request_id: str) -> Sequence[Post]:
+        """Posts of a request that have something to press, oldest first."""
+        query = select(posts).where(posts.c.request_id == request_id, posts.c.pressable).order_by(posts.c.id)
+        with self._database.read() as connection:
+            return [decode(Post, row._asdict()) for row in connection.execute(query)]
+
+    def post_settled(self, post_id: int) -> None:
+        """There is nothing to press in it any more."""
+        self._set_post(post_id, pressable=False)
 
     def postpone_card(self, request_id: str, until: datetime) -> None:
         """Try again later. `posting` stays: whether the message arrived is not known here."""
@@ -171,6 +181,7 @@ def add_posts(connection: Connection, request: Request, notices: Iterable[Notice
             "attempts": 0,
             "posting": False,
             "ts": "",
+            "pressable": False,
             "given_up": reason if notice.audience is Audience.THREAD else None,
         }
         for notice in notices

@@ -138,6 +138,7 @@ posts = Table(
     Column("posting", Boolean, nullable=False),
     Column("ts", String, nullable=False),
     Column("sent_at", Double),
+    Column("pressable", Boolean, nullable=False),
     Column("given_up", String),  # the reason
     sqlite_autoincrement=True,  # ids are the order of delivery, and metadata of messages: never used twice
 )
@@ -147,4 +148,10 @@ Index(
     posts.c.id,
     sqlite_where=text("sent_at IS NULL AND given_up IS NULL"),
     postgresql_where=text("sent_at IS NULL AND given_up IS NULL"),
+)
+Index(
+    "ix_posts_pressable",
+    posts.c.request_id,
+    sqlite_where=text("pressable = 1"),
+    postgresql_where=text("pressable"),
 )

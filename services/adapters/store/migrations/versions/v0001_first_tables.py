@@ -127,9 +127,11 @@ def _posts() -> None:
         sa.Column("posting", sa.Boolean(), nullable=False),
         sa.Column("ts", sa.String(), nullable=False),
         sa.Column("sent_at", sa.Double()),
+        sa.Column("pressable", sa.Boolean(), nullable=False),
         sa.Column("given_up", sa.String()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_posts")),
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_posts_request_id")),
         sqlite_autoincrement=True,
     )
     _partial_index("ix_posts_unsent", "posts", ["request_id", "id"], "sent_at IS NULL AND given_up IS NULL")
+    _partial_index("ix_posts_pressable", "posts", ["request_id"], "pressable = 1")
