@@ -1,6 +1,5 @@
 """kubectl against the stand-in: get, apply, diff, annotate, wait, describe, delete, watch."""
 
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,13 +9,9 @@ import yaml
 
 from sandbox.faults import Faults
 from sandbox.kubernetes.server import FAULTS, KubernetesStandIn
+from tests.programs import program
 
-KUBECTL = shutil.which("kubectl")
-
-pytestmark = [
-    pytest.mark.sandbox,
-    pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on the PATH; it is not a Python package"),
-]
+pytestmark = pytest.mark.sandbox
 
 Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -50,7 +45,7 @@ def kubectl(cluster: KubernetesStandIn, tmp_path: Path, discovery_cache: Path) -
     def run(*words: str, manifest: object = None, user: str = "admin") -> "subprocess.CompletedProcess[str]":
         config = tmp_path / f"kubeconfig-{user}"
         config.write_text(cluster.kubeconfig(user))
-        command = [str(KUBECTL), f"--cache-dir={discovery_cache}", f"--kubeconfig={config}", *words]
+        command = [program("kubectl"), f"--cache-dir={discovery_cache}", f"--kubeconfig={config}", *words]
         sent = yaml.safe_dump(manifest) if manifest else None
         environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
         return subprocess.run(
@@ -144,7 +139,7 @@ def test_watch_and_delete(cluster: KubernetesStandIn, kubectl: Kubectl, tmp_path
     cluster.create(SERVICE)
     config = tmp_path / "watcher"
     config.write_text(cluster.kubeconfig())
-    command = [str(KUBECTL), f"--cache-dir={tmp_path}", f"--kubeconfig={config}", "get", "svc", "--watch"]
+    command = [program("kubectl"), f"--cache-dir={tmp_path}", f"--kubeconfig={config}", "get", "svc", "--watch"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         assert watching.stdout.readline().startswith("NAME ")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -19,6 +18,7 @@ from cryptography import x509
 from sandbox.slack.person import SeenMessage
 from sandbox.world import REGION
 from services.adapters.connect_to import ConnectTo
+from tests.programs import program
 from tests.stories.bot_process import ROOT
 from tests.stories.conftest import Stage
 from tests.stories.play import ELSEWHERE, OURS
@@ -174,7 +174,7 @@ def test_aws(told: Told) -> None:
 
 def test_kubectl(told: Told) -> None:
     """`kubectl get svc`: two Services of ours with the five annotations of the how-to, and their NLBs."""
-    kubectl = _tool("kubectl")
+    kubectl = program("kubectl")
     got = _json(
         told,
         [kubectl, "--context", "nlbtls", "-n", "demo", "get", "svc", "-l", "nlbtls/installation=sandbox", "-o", "json"],
@@ -200,7 +200,7 @@ def test_kubectl(told: Told) -> None:
 def test_dig(told: Told, hostname: str) -> None:
     """`dig` at the sandbox's resolver."""
     port = told.environment["NLBTLS_DNS_PORT"]
-    out = _run(told, [_tool("dig"), "+short", "-p", port, "@127.0.0.1", hostname, "A"])
+    out = _run(told, [program("dig"), "+short", "-p", port, "@127.0.0.1", hostname, "A"])
     addresses = [line for line in out.splitlines() if re.fullmatch(r"[\d.]+", line)]
     assert sorted(addresses) == told.resolve(hostname)
 
@@ -208,7 +208,7 @@ def test_dig(told: Told, hostname: str) -> None:
 @both
 def test_curl(told: Told, hostname: str) -> None:
     """`curl --cacert --connect-to`: a verified answer of the demo application from each address."""
-    curl, rules = _tool("curl"), ConnectTo.parse(told.environment["NLBTLS_CONNECT_TO"])
+    curl, rules = program("curl"), ConnectTo.parse(told.environment["NLBTLS_CONNECT_TO"])
     for address in told.resolve(hostname):
         where, port = rules.target(address, 443)
         out = _run(told, [
@@ -216,13 +216,6 @@ def test_curl(told: Told, hostname: str) -> None:
             "--connect-to", f"{hostname}:443:{where}:{port}", f"https://{hostname}/from-curl",
         ])  # fmt: skip
         assert json.loads(out)["path"] == "/from-curl"
-
-
-def _tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed here")
-    return found
 
 
 def _run(told: Told, command: Sequence[str]) -> str:

@@ -114,7 +114,7 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
         return hint
     if hint in (str, int, float, bool):
         return _as_is
-    raise NotImplementedError(f"The store has no JSON form for fields of type {hint}")
+    raise TypeError(f"The store has no JSON form for fields of type {hint}")
 
 
 def _optional(read: Callable[[Any], Any], value: Any) -> Any:
