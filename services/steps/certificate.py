@@ -8,13 +8,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from services.certificates import NEW_KEY, gave_up, gone, usable
 from services.errors import ServiceError
 from services.model import LATER, Act, Change, Decision, Done, Facts, Finding, Resource, Verb, Wait
 from services.ownership import TAG_ENDPOINT, TAG_GENERATION, TAG_INSTALLATION
 from services.ports import Certificate, Certificates, CertificateSummary, World
-from services.steps.step import Item, pace
+from services.steps.step import Item, each, pace
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,7 @@ class CertificateStep:
         for cluster in dict.fromkeys(i.spec.cluster for i in batch):
             acm = self._world.certificates(cluster)
             listed = acm.list()
-            for item in (i for i in batch if i.spec.cluster == cluster):
-                try:
-                    seen[item.request_id] = self._look(acm, listed, item)
-                except ServiceError as error:
-                    seen[item.request_id] = error
+            seen |= each([i for i in batch if i.spec.cluster == cluster], partial(self._look, acm, listed))
         return seen
 
     def _look(self, acm: Certificates, listed: Sequence[CertificateSummary], item: Item) -> Seen:

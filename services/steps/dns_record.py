@@ -33,7 +33,7 @@ from services.model import (
 from services.ownership import owner_id, owners, txt_name, txt_names_to_read, txt_value
 from services.ports import HostedZone, Record, RecordChange, World
 from services.steps.batches import change_records
-from services.steps.step import Item, pace
+from services.steps.step import Item, each, pace
 from services.zone_finder import ZoneFinder
 from services.zones import ZoneChoice
 
@@ -65,13 +65,7 @@ class DnsRecordStep:
 
     def observe(self, batch: Sequence[Item]) -> Mapping[str, Seen | ServiceError]:
         """Zone choices are remembered for a minute; records are read by exact name."""
-        seen: dict[str, Seen | ServiceError] = {}
-        for item in batch:
-            try:
-                seen[item.request_id] = self._look(item)
-            except ServiceError as error:
-                seen[item.request_id] = error
-        return seen
+        return each(batch, self._look)
 
     def _look(self, item: Item) -> Seen:
         hostname, target = item.spec.hostname, item.facts.load_balancer_hostname or LATER

@@ -7,6 +7,7 @@ server-side as field manager nlbtls, never forced: another manager's field is a 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from services.controller_events import explain
@@ -29,7 +30,7 @@ from services.model import (
 )
 from services.ownership import ENDPOINT, INSTALLATION
 from services.ports import Cluster, ControllerEvent, LoadBalancer, Service, World
-from services.steps.step import Item, pace
+from services.steps.step import Item, each, pace
 
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
 SCHEME = f"{PREFIX}scheme"
@@ -66,11 +67,7 @@ class LoadBalancerStep:
             labels = {INSTALLATION: self._world.installation}
             own = {(s.namespace, s.name): s for s in kubernetes.services(labels=labels)}
             balancers = self._balancers(cluster, items, own)
-            for item in items:
-                try:
-                    seen[item.request_id] = self._look(kubernetes, own, balancers, item)
-                except ServiceError as error:
-                    seen[item.request_id] = error
+            seen |= each(items, partial(self._look, kubernetes, own, balancers))
         return seen
 
     def _balancers(

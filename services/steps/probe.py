@@ -22,7 +22,7 @@ from services.model import (
     Wait,
 )
 from services.ports import Handshake, Leaf, Listener, RegisteredTarget, World
-from services.steps.step import Item, pace
+from services.steps.step import Item, each, pace
 
 #: Target registration takes up to 3 minutes (domain.md §7b), and resolvers hold an old "no such name" for as long as
 #: the zone's SOA lets them (F36): 15 minutes in a zone of Route 53.
@@ -56,13 +56,7 @@ class ProbeStep:
 
     def observe(self, batch: Sequence[Item]) -> Mapping[str, Seen | ServiceError]:
         """There is no bulk form of a proof: each endpoint is looked at by itself."""
-        seen: dict[str, Seen | ServiceError] = {}
-        for item in batch:
-            try:
-                seen[item.request_id] = self._look(item)
-            except ServiceError as error:
-                seen[item.request_id] = error
-        return seen
+        return each(batch, self._look)
 
     def _look(self, item: Item) -> Seen:
         facts, spec = item.facts, item.spec

@@ -1,12 +1,14 @@
 """The shape of a rung, and what every rung is told about a request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from services.errors import ServiceError
 from services.model import Act, Decision, Facts, Spec
+
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,17 @@ class Step(Protocol):
     def act(self, batch: Sequence[tuple[Item, Act]]) -> Mapping[str, Facts | ServiceError]:
         """Make the changes; what is known after each, or why it was not made."""
         ...
+
+
+def each(batch: Sequence[Item], look: Callable[[Item], Seen]) -> dict[str, Seen | ServiceError]:
+    """One look for each request, by request id; the error as the value where a look failed."""
+    seen: dict[str, Seen | ServiceError] = {}
+    for item in batch:
+        try:
+            seen[item.request_id] = look(item)
+        except ServiceError as error:
+            seen[item.request_id] = error
+    return seen
 
 
 def pace(age: timedelta) -> timedelta:

@@ -7,6 +7,7 @@ it is there. ACM alone says when the rung holds.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from services.certificates import gave_up, gone
 from services.errors import ServiceError
@@ -39,7 +40,7 @@ from services.ports import (
     World,
 )
 from services.steps.batches import change_records
-from services.steps.step import Item, pace
+from services.steps.step import Item, each, pace
 from services.zone_finder import ZoneFinder
 from services.zones import ZoneChoice
 
@@ -82,11 +83,7 @@ class ValidationStep:
             items = [i for i in batch if i.spec.cluster == cluster]
             known = [i for i in items if i.facts.certificate_arn not in ("", LATER)]
             listed = {c.arn: c for c in acm.list()} if known else {}
-            for item in items:
-                try:
-                    seen[item.request_id] = self._look(acm, listed, item)
-                except ServiceError as error:
-                    seen[item.request_id] = error
+            seen |= each(items, partial(self._look, acm, listed))
         return seen
 
     def _look(self, acm: Certificates, listed: Mapping[str, CertificateSummary], item: Item) -> Seen:
