@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 #: A value that exists only once an earlier change was made (the ARN of a certificate not requested yet).
@@ -110,7 +111,7 @@ class Plan:
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...] = ()
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over spec and changes in canonical JSON; findings are remarks and do not count."""
         body = {"spec": asdict(self.spec), "changes": [asdict(c) for c in self.changes]}

@@ -4,12 +4,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from services.adapters.store import migrate
 from services.policy import Policy
 from tests.unit.bots import Bot, copy_of
 from tests.unit.worlds import InMemoryWorld
 from tests.unit.worlds_gate import Clock
+
+# The default of structlog draws every traceback with all its variables, which takes longer than any test here.
+structlog.configure(
+    processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer(bool_as_flag=False)]
+)
 
 
 @pytest.fixture
