@@ -17,15 +17,13 @@ from services.planner import NotYet, Planned, Planner, trouble
 from services.ports import Clock, World
 from services.steps.step import Item, Step
 from services.storage import Stale, Store
-from services.transitions import Next
+from services.transitions import EXPIRY, PLANNING, Next
 
 log = structlog.get_logger()
 
 #: A row that changes under us this often is looked at anew in a later turn.
 _TRIES = 3
 
-PLANNING = "planning"
-EXPIRY = "expiry"
 #: How long planning may go on not seeing something before it says so and gives up.
 PLANNING_PATIENCE = timedelta(minutes=2)
 #: The same once somebody approved: they are not made to do it twice for a short outage, nor does it lie in wait.

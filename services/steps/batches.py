@@ -3,10 +3,28 @@
 from collections.abc import Mapping, Sequence
 
 from services.errors import Refused, ServiceError
+from services.model import Act, Facts
 from services.ports import RecordChange, Zones
+from services.steps.step import Item
 
 #: Route 53 takes 1000 records and 32 000 characters in a batch (domain.md §6); this stays far below both.
 MOST_REQUESTS = 100
+
+
+def write_records(
+    zones: Zones, batch: Sequence[tuple[Item, Act]], comment: str, *, noted_as: str
+) -> Mapping[str, Facts | ServiceError]:
+    """What a step's `act` does whose payload is (zone, changes): the change id goes into the fact `noted_as`."""
+    wanted = {item.request_id: (act.payload[0].id, act.payload[1]) for item, act in batch}
+    outcome = change_records(zones, wanted, comment)
+    written: dict[str, Facts | ServiceError] = {}
+    for item, _ in batch:
+        result = outcome[item.request_id]
+        if isinstance(result, ServiceError):
+            written[item.request_id] = result
+        else:
+            written[item.request_id] = item.facts.with_(**{noted_as: result})
+    return written
 
 
 def change_records(

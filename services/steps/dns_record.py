@@ -32,7 +32,7 @@ from services.model import (
 )
 from services.ownership import owner_id, owners, txt_name, txt_names_to_read, txt_value
 from services.ports import HostedZone, Record, RecordChange, World
-from services.steps.batches import change_records
+from services.steps.batches import write_records
 from services.steps.step import Item, each, pace
 from services.zone_finder import ZoneFinder
 from services.zones import ZoneChoice
@@ -91,14 +91,7 @@ class DnsRecordStep:
 
     def act(self, batch: Sequence[tuple[Item, Act]]) -> Mapping[str, Facts | ServiceError]:
         """One change batch per zone."""
-        changes = {i.request_id: (a.payload[0].id, a.payload[1]) for i, a in batch}
-        outcome = change_records(self._world.zones(), changes, "application records")
-        return {
-            item.request_id: result
-            if isinstance(result := outcome[item.request_id], ServiceError)
-            else item.facts.with_(record_change=result)
-            for item, _ in batch
-        }
+        return write_records(self._world.zones(), batch, "application records", noted_as="record_change")
 
 
 def decide(item: Item, seen: Seen) -> Decision:

@@ -39,7 +39,7 @@ from services.ports import (
     RecordChange,
     World,
 )
-from services.steps.batches import change_records
+from services.steps.batches import write_records
 from services.steps.step import Item, each, pace
 from services.zone_finder import ZoneFinder
 from services.zones import ZoneChoice
@@ -120,14 +120,7 @@ class ValidationStep:
 
     def act(self, batch: Sequence[tuple[Item, Act]]) -> Mapping[str, Facts | ServiceError]:
         """One change batch per zone."""
-        changes = {i.request_id: (a.payload[0].id, a.payload[1]) for i, a in batch}
-        outcome = change_records(self._world.zones(), changes, "ACM validation")
-        return {
-            item.request_id: result
-            if isinstance(result := outcome[item.request_id], ServiceError)
-            else item.facts.with_(validation_change=result)
-            for item, _ in batch
-        }
+        return write_records(self._world.zones(), batch, "ACM validation", noted_as="validation_change")
 
 
 def decide(item: Item, seen: Seen) -> Decision:
